@@ -244,7 +244,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """No money moved. `reason` says what stops orders until something changes; `text` is Netts' own, without secrets."""
+    """No money moved. `reason` says what stops orders until something changes; `text` is Netts' own, never a secret."""
 
     reason: Reason
     text: str
