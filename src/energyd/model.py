@@ -174,6 +174,8 @@ class Baseline:
     cycles: int | None = None
     balance_sun: int | None = None
     spent_total_sun: int | None = None
+    funds_read_at: datetime | None = None
+    """When the account was read: earlier than `taken_at`, because it is read every few minutes only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,17 +281,6 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Rental:
-    """Rented energy whose hour is not over; `delivered` once it was seen on chain."""
-
-    order_key: str
-    energy: int
-    from_at: datetime
-    until_at: datetime
-    delivered: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Pause:
     """Spending is stopped for one policy, one address, or everything (both None)."""
 
@@ -310,14 +301,18 @@ class Refusals:
     first_at: datetime
     last_at: datetime
     retry_after: timedelta | None = None
+    balance_sun: int | None = None
+    """The balance that was known before the newest of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
     """What the ledger knows of one address and its policy's budget."""
 
-    rentals: tuple[Rental, ...] = ()
-    open_orders: tuple[Order, ...] = ()
+    rentals: tuple[Order, ...] = ()
+    """Rentals that were placed, whatever became of them, until an hour after their hour."""
+    unsettled: Order | None = None
+    """The one order that may or may not have been placed."""
     spent_hour_sun: int = 0
     spent_day_sun: int = 0
     last_order_at: datetime | None = None
@@ -421,6 +416,7 @@ class AlertName(StrEnum):
     CYCLES_LOW = "cycles_low"
     POLICIES_REJECTED = "policies_rejected"
     LEDGER_FAILED = "ledger_failed"
+    CHARGED_ABOVE_QUOTE = "charged_above_quote"
 
 
 @dataclass(frozen=True, slots=True)

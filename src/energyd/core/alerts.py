@@ -1,0 +1,110 @@
+"""Which alerts stand, from the facts of the moment; raised once, cleared once.
+
+An alert is a state and not a message: it is worked out afresh each time, and only the difference to what stood before
+is told. So a restart, a lost message or a second look never repeats one.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from energyd import units
+from energyd.core.order import LATE_AFTER
+from energyd.model import Alert, AlertName, Decision, Funds, Order, OrderKind, OrderState, Reason
+
+_EXHAUSTED = (Reason.BUDGET_PER_ORDER, Reason.BUDGET_PER_HOUR, Reason.BUDGET_PER_DAY)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What alerts depend on; a text is the error that stands, None that there is none."""
+
+    now: datetime
+    orders: Sequence[Order] = ()
+    decisions: Sequence[Decision] = ()
+    """The newest one of each address."""
+    node_error: str | None = None
+    netts_error: str | None = None
+    auth_error: str | None = None
+    ledger_error: str | None = None
+    policies_error: str | None = None
+    funds: Funds | None = None
+    top_up_sun: int | None = None
+    """What one order for every watched address would cost; None while there is no price."""
+
+
+def standing(facts: Facts) -> tuple[Alert, ...]:
+    return (
+        *_of_dependencies(facts),
+        *_of_funds(facts),
+        *_of_orders(facts.orders, facts.now),
+        *_of_budgets(facts.decisions),
+    )
+
+
+def changes(before: Iterable[Alert], after: Iterable[Alert]) -> tuple[tuple[Alert, ...], tuple[Alert, ...]]:
+    """The alerts to raise and to clear. A summary that reads differently is the same alert."""
+    stood = {(alert.name, alert.subject): alert for alert in before}
+    stands = {(alert.name, alert.subject): alert for alert in after}
+    raised = tuple(alert for key, alert in stands.items() if key not in stood)
+    cleared = tuple(alert for key, alert in stood.items() if key not in stands)
+    return raised, cleared
+
+
+def _of_dependencies(facts: Facts) -> Iterable[Alert]:
+    for name, error in (
+        (AlertName.NODE_UNAVAILABLE, facts.node_error),
+        (AlertName.NETTS_UNAVAILABLE, facts.netts_error),
+        (AlertName.NETTS_AUTH_FAILED, facts.auth_error),
+        (AlertName.LEDGER_FAILED, facts.ledger_error),
+        (AlertName.POLICIES_REJECTED, facts.policies_error),
+    ):
+        if error is not None:
+            yield Alert(name, "", error)
+
+
+def _of_funds(facts: Facts) -> Iterable[Alert]:
+    if facts.funds is None or facts.top_up_sun is None or facts.funds.balance_sun >= facts.top_up_sun:
+        return
+    balance, needed = units.trx_text(facts.funds.balance_sun), units.trx_text(facts.top_up_sun)
+    yield Alert(
+        AlertName.NETTS_BALANCE_LOW, "", f"the balance of {balance} is less than one order for every address ({needed})"
+    )
+
+
+def _of_orders(orders: Sequence[Order], now: datetime) -> Iterable[Alert]:
+    for order in orders:
+        key = order.key[:12]
+        if order.state is OrderState.UNRESOLVED:
+            yield Alert(
+                AlertName.ORDER_UNRESOLVED,
+                order.key,
+                f"order {key} for {order.address} may or may not have been placed ({order.outcome or 'no answer'})",
+            )
+        if is_late(order, now):
+            yield Alert(
+                AlertName.DELIVERY_LATE, order.key, f"the energy of order {key} has not reached {order.address} in time"
+            )
+        if order.cost_sun is not None and order.cost_sun > order.cost_max_sun and order.state is not OrderState.EXPIRED:
+            charged, quoted = units.trx_text(order.cost_sun), units.trx_text(order.cost_max_sun)
+            yield Alert(
+                AlertName.CHARGED_ABOVE_QUOTE, order.key, f"order {key} was charged {charged} where {quoted} was quoted"
+            )
+
+
+def is_late(order: Order, now: datetime) -> bool:
+    if order.kind is not OrderKind.RENTAL or order.state is not OrderState.PLACED or order.sent_at is None:
+        return False
+    return now - order.sent_at > LATE_AFTER
+
+
+def _of_budgets(decisions: Sequence[Decision]) -> Iterable[Alert]:
+    told: set[str] = set()
+    for decision in decisions:
+        if decision.reason in _EXHAUSTED and decision.policy not in told:
+            told.add(decision.policy)
+            yield Alert(
+                AlertName.BUDGET_EXHAUSTED,
+                decision.policy,
+                f"policy {decision.policy} may spend no more for {decision.address}: {decision.detail}",
+            )

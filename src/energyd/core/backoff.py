@@ -1,0 +1,51 @@
+"""How long orders stop after refusals: until something changes, or a growing while has passed.
+
+A refusal is an answer, so nothing was bought, and the same order would be refused again. What changes it: money on the
+account, a reload with another key, or simply time. The wait doubles with each refusal in a row, so that an address
+whose every order is refused makes a handful of requests in its first hour and one an hour from then on.
+"""
+
+from datetime import datetime, timedelta
+
+from energyd.model import Guard, Reason, Refusals, Situation
+
+LONGEST = timedelta(hours=1)
+FIRST_WAIT: dict[Reason, timedelta] = {
+    Reason.AUTH_FAILED: timedelta(minutes=5),
+    Reason.NO_FUNDS: timedelta(minutes=5),
+    Reason.RATE_LIMITED: timedelta(seconds=30),
+    Reason.NETTS_UNAVAILABLE: timedelta(seconds=30),
+}
+_OTHERWISE = timedelta(minutes=1)
+_MOST_DOUBLINGS = 12
+
+
+def again_at(refusals: Refusals) -> datetime:
+    """The moment from which an order may be tried again."""
+    first = FIRST_WAIT.get(refusals.reason, _OTHERWISE)
+    doublings = min(refusals.count - 1, _MOST_DOUBLINGS)
+    grown = min(first * (1 << doublings), LONGEST)
+    return refusals.last_at + max(grown, refusals.retry_after or timedelta(0))
+
+
+def guard(refusals: Refusals | None, situation: Situation, cost_sun: int | None, whose: str) -> Guard:
+    if refusals is None:
+        return Guard(Reason.REFUSED, passed=True)
+    until = again_at(refusals)
+    # A clock that was set back must not turn minutes of waiting into days.
+    passed = not refusals.last_at <= situation.now < until or _funds_came(refusals, situation, cost_sun)
+    times = "once" if refusals.count == 1 else f"{refusals.count} times in a row"
+    return Guard(
+        refusals.reason,
+        passed,
+        f"{whose} orders were refused {times}, last at {refusals.last_at:%Y-%m-%d %H:%M:%S} UTC",
+        f"next try at {until:%Y-%m-%d %H:%M:%S} UTC",
+    )
+
+
+def _funds_came(refusals: Refusals, situation: Situation, cost_sun: int | None) -> bool:
+    """Whether the balance was read since and has risen enough for the order."""
+    funds = situation.funds
+    if refusals.reason is not Reason.NO_FUNDS or funds is None or funds.read_at <= refusals.last_at:
+        return False
+    return funds.balance_sun >= (cost_sun or 0) and funds.balance_sun > (refusals.balance_sun or 0)

@@ -1,0 +1,292 @@
+"""Whether to rent for one address, how much, and why not: one Decision with one reason and every figure behind it.
+
+The question is answered in three steps that only go forward: what is needed (demand.py), what will be there
+(supply.py), and, if something is missing, whether each guard lets the purchase pass. `GUARDS` is the list of all
+guards in their order; all of them are asked, so that a person can see every figure, and the first that does not pass
+gives the reason.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+
+from energyd import units
+from energyd.core import backoff, demand, supply
+from energyd.model import Action, Decision, Guard, Mode, Need, NoReading, Reading, Reason, Situation
+
+PRICE_GOOD_FOR = timedelta(minutes=15)
+"""A price read longer ago than this is not known any more."""
+BURN_PRICE_GOOD_FOR = timedelta(hours=12)
+"""The burn price changes by a vote, at a maintenance boundary every six hours (tron-energy B1)."""
+
+
+def decide(situation: Situation, decision_id: str) -> Decision:
+    """The decision about the energy of one address. Never raises; what is not known holds the purchase back."""
+    s = situation
+    draft = Draft(s, decision_id)
+    reading = _usable(s)
+    if isinstance(reading, NoReading):
+        return draft.hold(reading.reason, detail=reading.detail)
+    need = demand.floor_need(s)
+    at = need.until_at if isinstance(need, Need) else s.now
+    there = supply.forecast(reading, s.memory.rentals, at)
+    draft.see(need, there, known=isinstance(s.reading, Reading))
+    if isinstance(need, demand.Idle):
+        return draft.hold(need.reason, detail=need.detail)
+    if there.then >= need.energy:
+        return draft.hold(_why_enough(need, there))
+    return _purchase(draft, need, there)
+
+
+def _usable(situation: Situation) -> Reading | NoReading:
+    """The reading, or an empty one where the policy says to go on without."""
+    seen, rule = situation.reading, situation.policy.energy
+    if isinstance(seen, Reading) or rule is None or rule.on_unknown == "hold":
+        return seen
+    if seen.reason is Reason.NOT_ACTIVATED:
+        return seen
+    return Reading(seen.address, 0, 0, situation.now, situation.now, node="")
+
+
+def _why_enough(need: Need, there: supply.Supply) -> Reason:
+    return Reason.IN_FLIGHT if there.then - there.in_flight < need.energy else Reason.ENOUGH
+
+
+def _purchase(draft: "Draft", need: Need, there: supply.Supply) -> Decision:
+    s = draft.situation
+    rule = s.policy.energy
+    up_to = need.energy if rule is None else max(rule.rent_up_to, need.energy)
+    gap = up_to - there.then
+    energy = min(max(gap, s.limits.energy_min), s.limits.energy_max)
+    wish = Wish(s, energy, known_rent_price(s), known_burn_price(s))
+    guards = tuple(guard(wish) for guard in GUARDS)
+    draft.want(gap, wish, guards)
+    failed = next((guard for guard in guards if not guard.passed), None)
+    if failed is None:
+        return draft.rent(need.reason)
+    return draft.hold(failed.reason, detail=_explained(failed, need))
+
+
+def _explained(failed: Guard, need: Need) -> str:
+    if failed.reason in (Reason.DRY_RUN, Reason.OBSERVE):
+        return f"would rent: {need.reason}"
+    compared = " against ".join(part for part in (failed.figure, failed.limit) if part)
+    return f"{need.reason}, but {failed.reason}: {compared}" if compared else f"{need.reason}, but {failed.reason}"
+
+
+class Draft:
+    """A decision in the making: the figures known so far."""
+
+    def __init__(self, situation: Situation, decision_id: str) -> None:
+        self.situation = situation
+        self._decision_id = decision_id
+        self._figures: dict[str, int | None] = {}
+        self._guards: tuple[Guard, ...] = ()
+
+    def see(self, need: "Need | demand.Idle", there: supply.Supply, *, known: bool) -> None:
+        wanted = need.energy if isinstance(need, Need) else 0
+        self._figures |= {
+            "demand": wanted,
+            "supply": there.then,
+            "gap": max(wanted - there.then, 0),
+            "available": there.available if known else None,
+            "in_flight": there.in_flight,
+        }
+
+    def want(self, gap: int, wish: "Wish", guards: tuple[Guard, ...]) -> None:
+        self._figures |= {
+            "gap": gap, "energy": wish.energy, "price_sun": wish.price_sun, "cost_sun": wish.cost_sun
+        }  # fmt: skip
+        self._guards = guards
+
+    def rent(self, reason: Reason) -> Decision:
+        return self._decision(Action.RENT, reason, "")
+
+    def hold(self, reason: Reason, *, detail: str = "") -> Decision:
+        return self._decision(Action.HOLD, reason, detail)
+
+    def _decision(self, action: Action, reason: Reason, detail: str) -> Decision:
+        s = self.situation
+        return Decision(
+            decision_id=self._decision_id,
+            address=s.address,
+            policy=s.policy.name,
+            at=s.now,
+            action=action,
+            reason=reason,
+            detail=detail,
+            guards=self._guards,
+            **self._figures,
+        )
+
+
+# --- what the guards look at ----------------------------------------------------------------------------------------
+
+
+def known_rent_price(situation: Situation) -> int | None:
+    prices = situation.prices
+    if prices.rent_read_at is None or situation.now - prices.rent_read_at > PRICE_GOOD_FOR:
+        return None
+    return prices.rent_sun
+
+
+def known_burn_price(situation: Situation) -> int | None:
+    prices = situation.prices
+    if prices.burn_read_at is None or situation.now - prices.burn_read_at > BURN_PRICE_GOOD_FOR:
+        return None
+    return prices.burn_sun
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """The purchase that the guards are asked about. Prices in sun for one unit of energy; None where not known."""
+
+    situation: Situation
+    energy: int
+    price_sun: int | None
+    burn_sun: int | None
+
+    @property
+    def cost_sun(self) -> int | None:
+        return None if self.price_sun is None else units.cost_sun(self.energy, self.price_sun)
+
+
+# --- the guards -----------------------------------------------------------------------------------------------------
+
+
+def _no_unresolved_order(wish: Wish) -> Guard:
+    order = wish.situation.memory.unsettled
+    figure = "" if order is None else f"order {order.key[:12]} is {order.state}"
+    return Guard(Reason.UNRESOLVED_ORDER, order is None, figure)
+
+
+def _ledger_is_whole(wish: Wish) -> Guard:
+    until = wish.situation.memory.hold_until
+    passed = until is None or wish.situation.now >= until
+    figure = "" if passed else "the ledger was lost; earlier rentals may still run"
+    return Guard(Reason.LEDGER_LOST, passed, figure, "" if passed else f"until {until:%Y-%m-%d %H:%M:%S} UTC")
+
+
+def _not_paused(wish: Wish) -> Guard:
+    pause = next(iter(wish.situation.memory.pauses), None)
+    figure = "" if pause is None else f"paused since {pause.since:%Y-%m-%d %H:%M:%S} UTC"
+    return Guard(Reason.PAUSED, pause is None, figure, pause.why if pause else "")
+
+
+def _account_accepts(wish: Wish) -> Guard:
+    return backoff.guard(wish.situation.memory.account_refusals, wish.situation, wish.cost_sun, "the account's")
+
+
+def _address_accepts(wish: Wish) -> Guard:
+    return backoff.guard(wish.situation.memory.refusals, wish.situation, wish.cost_sun, "this address's")
+
+
+def _cooled_down(wish: Wish) -> Guard:
+    rule, last = wish.situation.policy.energy, wish.situation.memory.last_order_at
+    if rule is None or last is None:
+        return Guard(Reason.COOLDOWN, passed=True)
+    passed_time = abs(wish.situation.now - last)
+    return Guard(
+        Reason.COOLDOWN,
+        passed_time >= rule.cooldown,
+        f"{units.duration_text(passed_time)} since the last order",
+        units.duration_text(rule.cooldown),
+    )
+
+
+def _price_is_known(wish: Wish) -> Guard:
+    known = wish.price_sun is not None
+    figure = f"{wish.price_sun} sun" if known else "no price was read from Netts in the last 15 minutes"
+    return Guard(Reason.PRICE_UNKNOWN, known, figure)
+
+
+def _price_is_allowed(wish: Wish) -> Guard:
+    rule = wish.situation.policy.energy
+    if rule is None or wish.price_sun is None:
+        return Guard(Reason.PRICE_TOO_HIGH, passed=wish.price_sun is None)
+    limit = rule.max_price.in_sun(wish.burn_sun)
+    if limit is None:
+        return Guard(
+            Reason.PRICE_UNKNOWN, passed=False, figure="the burn price is not known", limit=str(rule.max_price)
+        )
+    return Guard(
+        Reason.PRICE_TOO_HIGH,
+        Decimal(wish.price_sun) <= limit,
+        f"{wish.price_sun} sun",
+        f"{limit.normalize():f} sun ({rule.max_price})" if rule.max_price.sun is None else str(rule.max_price),
+    )
+
+
+def _cheaper_than_burning(wish: Wish) -> Guard:
+    if wish.price_sun is None or wish.burn_sun is None:
+        return Guard(Reason.DEARER_THAN_BURNING, passed=True, figure="not known")
+    return Guard(
+        Reason.DEARER_THAN_BURNING, wish.price_sun <= wish.burn_sun, f"{wish.price_sun} sun", f"{wish.burn_sun} sun"
+    )
+
+
+def _budget(reason: Reason, spent_sun: int, limit_sun: int | None, cost_sun: int | None) -> Guard:
+    if limit_sun is None:
+        return Guard(reason, passed=True, limit="unlimited")
+    if cost_sun is None:
+        return Guard(reason, passed=True, figure="not known", limit=units.trx_text(limit_sun))
+    total = spent_sun + cost_sun
+    return Guard(reason, total <= limit_sun, units.trx_text(total), units.trx_text(limit_sun))
+
+
+def _within_order_budget(wish: Wish) -> Guard:
+    budget = wish.situation.policy.limits
+    return _budget(Reason.BUDGET_PER_ORDER, 0, budget.per_order if budget else None, wish.cost_sun)
+
+
+def _within_hour_budget(wish: Wish) -> Guard:
+    budget = wish.situation.policy.limits
+    spent = wish.situation.memory.spent_hour_sun
+    return _budget(Reason.BUDGET_PER_HOUR, spent, budget.per_hour if budget else None, wish.cost_sun)
+
+
+def _within_day_budget(wish: Wish) -> Guard:
+    budget = wish.situation.policy.limits
+    spent = wish.situation.memory.spent_day_sun
+    return _budget(Reason.BUDGET_PER_DAY, spent, budget.per_day if budget else None, wish.cost_sun)
+
+
+def _balance_suffices(wish: Wish) -> Guard:
+    funds = wish.situation.funds
+    if funds is None or wish.cost_sun is None:
+        return Guard(Reason.NO_FUNDS, passed=True, figure="not known")
+    return Guard(
+        Reason.NO_FUNDS,
+        funds.balance_sun >= wish.cost_sun,
+        f"a balance of {units.trx_text(funds.balance_sun)}",
+        f"a cost of {units.trx_text(wish.cost_sun)}",
+    )
+
+
+def _policy_spends(wish: Wish) -> Guard:
+    return Guard(Reason.OBSERVE, wish.situation.policy.mode is None)
+
+
+def _daemon_spends(wish: Wish) -> Guard:
+    return Guard(Reason.DRY_RUN, wish.situation.mode is Mode.LIVE)
+
+
+GUARDS: tuple[Callable[[Wish], Guard], ...] = (
+    _no_unresolved_order,
+    _ledger_is_whole,
+    _not_paused,
+    _account_accepts,
+    _address_accepts,
+    _cooled_down,
+    _price_is_known,
+    _price_is_allowed,
+    _cheaper_than_burning,
+    _within_order_budget,
+    _within_hour_budget,
+    _within_day_budget,
+    _balance_suffices,
+    _policy_spends,
+    _daemon_spends,
+)
+"""Every guard of a rental, in the order in which the first that fails gives the reason."""

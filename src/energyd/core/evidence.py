@@ -1,0 +1,104 @@
+"""Was an order placed whose answer never came? From the world before and after, one verdict.
+
+Netts cannot be asked by our own key (netts-api 18), so three witnesses are heard. Each says placed, not placed, or
+nothing:
+
+* the chain: the energy limit rose by the ordered amount since the baseline, or it did not;
+* the account: the balance fell, or the spent total rose, by more than our other orders of that time explain;
+* for Host Mode, the count of cycles rose by what was ordered, or it did not.
+
+Believing "placed" wrongly costs an hour of waiting; believing "not placed" wrongly pays twice. So one witness is enough
+for placed, at once; for not placed, the longest flight must be over (the caller measures that on its own clock, see
+core/order.py), every witness that there is must have been heard after it, and all of them must agree, the account
+among them. Anything else is "cannot tell", and a person decides.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from energyd.core import supply
+from energyd.model import Cycles, CyclesKnown, Funds, Order, OrderKind, OrderState, Reading, Verdict
+
+
+class Testimony(Enum):
+    PLACED = "placed"
+    NOT_PLACED = "not placed"
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class After:
+    """The world as it is now. `flight_over` says that everything here was read after the longest flight."""
+
+    flight_over: bool
+    reading: Reading | None = None
+    cycles: Cycles | None = None
+    funds: Funds | None = None
+
+
+def judge(order: Order, after: After, rentals: Sequence[Order], spends: Sequence[Order]) -> tuple[Verdict, str]:
+    """The verdict, and one sentence of the figures that it rests on.
+
+    `rentals` are the address's own rentals (see core/supply.py), `spends` every other order of the whole account that
+    was sent since the baseline was taken, whatever became of it.
+    """
+    grown = _chain(order, after, rentals) if order.kind is OrderKind.RENTAL else _cycles(order, after)
+    charged = _account(order, after, spends)
+    said = f"{_thing(order)} says {grown.value}, the account says {charged.value}"
+    if Testimony.PLACED in (grown, charged):
+        return Verdict.PLACED, said
+    if not after.flight_over:
+        return Verdict.TOO_EARLY, said
+    if grown is charged is Testimony.NOT_PLACED:
+        return Verdict.NOT_PLACED, said
+    return Verdict.CANNOT_TELL, said
+
+
+def _thing(order: Order) -> str:
+    return "the chain" if order.kind is OrderKind.RENTAL else "the count of cycles"
+
+
+def _chain(order: Order, after: After, rentals: Sequence[Order]) -> Testimony:
+    if after.reading is None or order.baseline.energy_limit is None:
+        return Testimony.NOTHING
+    came = supply.arrived(order, after.reading, rentals)
+    if supply.is_whole(order, came, after.reading.energy_limit):
+        return Testimony.PLACED
+    few = supply.slack(max(after.reading.energy_limit, order.baseline.energy_limit))
+    return Testimony.NOT_PLACED if came is not None and came <= few else Testimony.NOTHING
+
+
+def _cycles(order: Order, after: After) -> Testimony:
+    before, now = order.baseline.cycles, after.cycles
+    if before is None or order.cycles is None or now is None or now.known is not CyclesKnown.COUNTED:
+        return Testimony.NOTHING
+    if (now.remaining or 0) >= before + order.cycles:
+        return Testimony.PLACED
+    return Testimony.NOT_PLACED if (now.remaining or 0) <= before else Testimony.NOTHING
+
+
+def _account(order: Order, after: After, spends: Sequence[Order]) -> Testimony:
+    """What left the account since the baseline beyond what our other orders explain.
+
+    Money that came in hides money that left, so a balance that rose by itself says nothing; the spent total, which
+    only rises, is asked first. Half the expected cost tells a charge from a rounding.
+    """
+    if after.funds is None or any(other.state is OrderState.UNRESOLVED for other in spends):
+        return Testimony.NOTHING
+    left = _left_account(order, after.funds)
+    if left is None:
+        return Testimony.NOTHING
+    unexplained = left - sum(other.booked_sun for other in spends)
+    if 2 * unexplained >= order.cost_max_sun:
+        return Testimony.PLACED
+    return Testimony.NOT_PLACED if 2 * abs(unexplained) < order.cost_max_sun else Testimony.NOTHING
+
+
+def _left_account(order: Order, funds: Funds) -> int | None:
+    before = order.baseline
+    if before.spent_total_sun is not None and funds.spent_total_sun is not None:
+        return funds.spent_total_sun - before.spent_total_sun
+    if before.balance_sun is not None:
+        return before.balance_sun - funds.balance_sun
+    return None

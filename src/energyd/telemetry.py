@@ -1,0 +1,207 @@
+"""Every event of the log, with its fields, and how the log is written.
+
+`EVENTS` is the whole catalogue; nothing else can be logged. A line is written whole or not at all, and a log that
+cannot be written (a closed pipe, a full disk) never stops a decision or hides what became of money.
+
+Nothing here reads a clock: the time of an event is given by `now`.
+"""
+
+import contextlib
+import sys
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, BinaryIO, Literal
+
+import orjson
+import structlog
+
+from energyd import units
+from energyd.model import Action, Alert, Decision, Order
+
+Level = Literal["debug", "info", "warning", "error"]
+_LEVELS: dict[Level, int] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+
+
+class LogEvent(StrEnum):
+    """The names of events. Users' alert rules depend on them."""
+
+    DAEMON_STARTED = "daemon.started"
+    DAEMON_READY = "daemon.ready"
+    DAEMON_STOPPING = "daemon.stopping"
+    DAEMON_STOPPED = "daemon.stopped"
+    POLICIES_LOADED = "policies.loaded"
+    POLICIES_REJECTED = "policies.rejected"
+    DECISION = "decision"
+    ORDER_INTENDED = "order.intended"
+    ORDER_SENT = "order.sent"
+    ORDER_PLACED = "order.placed"
+    ORDER_REFUSED = "order.refused"
+    ORDER_UNRESOLVED = "order.unresolved"
+    ORDER_RESOLVED = "order.resolved"
+    ENERGY_DELIVERED = "energy.delivered"
+    ENERGY_LATE = "energy.late"
+    RENTAL_EXPIRED = "rental.expired"
+    NODE_FAILED = "node.failed"
+    NODE_RECOVERED = "node.recovered"
+    NETTS_FAILED = "netts.failed"
+    NETTS_RECOVERED = "netts.recovered"
+    ALERT_RAISED = "alert.raised"
+    ALERT_CLEARED = "alert.cleared"
+    FAULT = "fault"
+    """A belief of the program turned out wrong: a bug, told loudly, and never a crash in the middle of an order."""
+
+
+_LEVEL_OF: dict[LogEvent, Level] = {
+    LogEvent.POLICIES_REJECTED: "error",
+    LogEvent.ORDER_REFUSED: "warning",
+    LogEvent.ORDER_UNRESOLVED: "warning",
+    LogEvent.ENERGY_LATE: "warning",
+    LogEvent.NODE_FAILED: "warning",
+    LogEvent.NETTS_FAILED: "warning",
+    LogEvent.ALERT_RAISED: "warning",
+    LogEvent.FAULT: "error",
+}
+
+
+class Log:
+    """Writes events. `listen` lets the demo and the simulation see them too."""
+
+    def __init__(
+        self,
+        *,
+        now: Callable[[], datetime],
+        stream: BinaryIO | None = None,
+        form: Literal["json", "console"] = "json",
+        level: Level = "info",
+    ) -> None:
+        self._now = now
+        self._listeners: list[Callable[[Mapping[str, Any]], None]] = []
+        stream = sys.stdout.buffer if stream is None else stream
+        self._logger = structlog.wrap_logger(
+            _UnstoppableLogger(stream),
+            processors=[self._complete, _json if form == "json" else _console(stream)],
+            wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        )
+
+    def listen(self, listener: Callable[[Mapping[str, Any]], None]) -> None:
+        self._listeners.append(listener)
+
+    def emit(self, event: LogEvent, /, **fields: object) -> None:
+        level = _LEVEL_OF.get(event, "info")
+        known = {name: value for name, value in fields.items() if value is not None}
+        getattr(self._logger, level)(str(event), level=level, **known)
+
+    def _complete(self, _logger: object, _method: str, line: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        head = {"timestamp": units.moment_text(self._now()), "level": line.pop("level"), "event": line.pop("event")}
+        line = head | line
+        for listener in self._listeners:
+            listener(line)
+        return line
+
+    # --- the events that have a shape of their own ---
+
+    def decision(self, decision: Decision) -> None:
+        self.emit(LogEvent.DECISION, **decision_fields(decision))
+
+    def order(self, event: LogEvent, order: Order, **more: object) -> None:
+        self.emit(event, **(order_fields(order) | more))
+
+    def alert(self, event: LogEvent, alert: Alert) -> None:
+        self.emit(event, alert=str(alert.name), subject=alert.subject or None, summary=alert.summary)
+
+
+def decision_fields(decision: Decision) -> dict[str, Any]:
+    """A decision as it is logged and shown: energy in units, prices in sun, costs in TRX."""
+    holds = decision.action is Action.HOLD
+    return {
+        "policy": decision.policy,
+        "address": decision.address,
+        "decision_id": decision.decision_id,
+        "action": str(decision.action),
+        "reason": str(decision.reason),
+        "demand": decision.demand,
+        "supply": decision.supply,
+        "gap": decision.gap,
+        "available": decision.available,
+        "in_flight": decision.in_flight,
+        "energy": decision.energy,
+        "cycles": decision.cycles,
+        "price_sun": decision.price_sun,
+        "cost_trx": None if decision.cost_sun is None else units.trx(decision.cost_sun),
+        "detail": decision.detail or None if holds else None,
+    }
+
+
+def order_fields(order: Order) -> dict[str, Any]:
+    """An order as it is logged: the cost is what was charged, or until that is known the most it can be."""
+    return {
+        "policy": order.policy,
+        "address": order.address,
+        "order_key": order.key,
+        "netts_order_id": order.netts_order_id,
+        "energy": order.energy,
+        "cycles": order.cycles,
+        "cost_trx": units.trx(order.cost_max_sun if order.cost_sun is None else order.cost_sun),
+        "http_status": order.http_status,
+        "outcome": order.outcome or None,
+    }
+
+
+def order_row(order: Order) -> dict[str, Any]:
+    """An order as commands print it in JSON: the fields of its events, and its state."""
+    row = order_fields(order)
+    row |= {"state": str(order.state), "decision_id": order.decision_id, "kind": str(order.kind)}
+    row |= {"intended_at": order.intended_at, "sent_at": order.sent_at, "delivered_at": order.delivered_at}
+    row["until"] = order.until_at if order.sent_at else None
+    return row
+
+
+def dump_json(value: object, *, indent: bool = False) -> bytes:
+    """JSON with exact amounts: a Decimal is written with its own digits, a moment in RFC 3339 with milliseconds."""
+    option = orjson.OPT_PASSTHROUGH_DATETIME | (orjson.OPT_INDENT_2 if indent else 0)
+    return orjson.dumps(value, default=_plain, option=option)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Decimal):
+        return orjson.Fragment(str(value).encode())
+    if isinstance(value, datetime):
+        return units.moment_text(value)
+    if isinstance(value, timedelta):
+        return units.duration_text(value)
+    return str(value)
+
+
+def _json(_logger: object, _method: str, line: structlog.typing.EventDict) -> bytes:
+    return dump_json(line)
+
+
+def _console(stream: BinaryIO) -> structlog.typing.Processor:
+    render = structlog.dev.ConsoleRenderer(colors=stream.isatty(), pad_event_to=18, sort_keys=False)
+
+    def to_bytes(logger: object, method: str, line: structlog.typing.EventDict) -> bytes:
+        shown = {name: _shown(value) for name, value in line.items()}
+        shown["timestamp"] = str(line["timestamp"])[11:19]
+        return str(render(logger, method, shown)).encode()
+
+    return to_bytes
+
+
+def _shown(value: object) -> object:
+    return value if isinstance(value, int | str) else str(value)
+
+
+class _UnstoppableLogger:
+    """Writes whole lines; a stream that cannot take them loses lines and nothing else."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def msg(self, line: bytes) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.write(line + b"\n")
+            self._stream.flush()
+
+    debug = info = warning = error = msg
