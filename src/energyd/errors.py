@@ -56,7 +56,14 @@ class ChainUnavailable(EnergydError):
 
 
 class NettsUnavailable(EnergydError):
-    """A read at Netts gave no answer that can be believed. Never to be read as zero."""
+    """A read at Netts gave no answer that can be believed. Never to be read as zero.
+
+    `auth`: Netts does not take the API key, or the address that we come from; asking again does not mend that.
+    """
+
+    def __init__(self, problem: str, *, auth: bool = False) -> None:
+        super().__init__(problem)
+        self.auth = auth
 
 
 class LedgerError(EnergydError):

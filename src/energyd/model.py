@@ -268,6 +268,20 @@ class Unclear:
 Outcome = Accepted | Refused | Unclear
 
 
+@dataclass(frozen=True, slots=True)
+class OrderCheck:
+    """What Netts knows of an order that was asked for by its own id; anything but the id may be missing."""
+
+    netts_order_id: str
+    address: str | None = None
+    energy: int | None = None
+    cost_sun: int | None = None
+    activation_sun: int | None = None
+    """What Netts charged for activating the receiver on chain, beside the energy."""
+    delegated: bool | None = None
+    """It names the transactions that delegated the energy; False while it still works on it."""
+
+
 class Verdict(StrEnum):
     """What the evidence says about an unclear order."""
 

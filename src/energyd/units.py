@@ -7,7 +7,7 @@ otherwise refused.
 
 import re
 from datetime import datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 SUN_PER_TRX = 1_000_000
 MAX_SUN = 10**17
@@ -28,7 +28,7 @@ def sun_from_trx(value: object) -> int | None:
         return None
     try:
         sun = Decimal(str(value).strip()) * SUN_PER_TRX
-    except InvalidOperation:
+    except ArithmeticError:
         return None
     if not sun.is_finite() or not 0 <= sun <= MAX_SUN:
         return None
