@@ -1,0 +1,143 @@
+"""What a TRON node shows: the energy of an address, the price of burning, the head of the chain.
+
+Failure is a value or an error, never a zero: tronpy's own methods would read a node's error as no energy.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import httpx
+
+from energyd.chain import readings
+from energyd.chain.door import NodeFailed
+from energyd.chain.node import Node, NodeHealth, Pace
+from energyd.chain.readings import Head, Unusable
+from energyd.model import NoReading, Reading, Reason
+
+__all__ = ["Chain", "Head", "NodeHealth"]
+
+T = TypeVar("T")
+
+KEEP_ALIVE = 75.0
+"""Seconds: longer than the time between two checks, so that a check does not have to connect anew."""
+
+
+class Chain:
+    """Reads from the first of several nodes that gives a believable answer, in their order.
+
+    Nothing is believed from a node whose newest block is more than 30 seconds from `now()`, or has not changed for as
+    long. At most `max_rps` requests a second and `max_in_flight` at once leave for all nodes together. `api_keys` are
+    used in turn, for TronGrid's hosts only, or for the first node if none is TronGrid's. `on_health(url, error)` is
+    called once when a node starts to fail, and once with None when it is well again; `url` holds no secret.
+    """
+
+    def __init__(
+        self,
+        urls: Sequence[str],
+        api_keys: Sequence[str] = (),
+        *,
+        max_rps: float,
+        timeout: timedelta,
+        now: Callable[[], datetime],
+        transport: httpx.AsyncBaseTransport | None = None,
+        max_in_flight: int = 8,
+        on_health: Callable[[str, str | None], None] = lambda _url, _error: None,
+    ) -> None:
+        assert urls
+        self._now = now
+        self._transport = transport or _aiohttp(max_in_flight)
+        pace = Pace(max_rps, max_in_flight)
+        keyed = [url for url in urls if _is_trongrid(url)] or urls[:1]
+        self._nodes = [
+            Node(
+                url,
+                api_keys if url in keyed else (),
+                transport=self._transport,
+                pace=pace,
+                timeout=timeout,
+                now=now,
+                on_health=on_health,
+            )
+            for url in urls
+        ]
+
+    async def reading(self, address: str, *, with_activity: bool = False) -> Reading | NoReading:
+        """The energy of an address that was validated before; with `with_activity` also when it was last used."""
+        try:
+            return await self._first(partial(self._read, address, with_activity=with_activity))
+        except NodeFailed as failure:
+            return NoReading(address, failure.reason, failure.detail, self._now())
+
+    async def burn_price(self) -> int:
+        """Sun that the chain burns for one unit of energy. Raises ChainUnavailable."""
+        return await self._first(_burn_price)
+
+    async def head(self) -> Head:
+        """Number and time of the newest block. Raises ChainUnavailable, also when every node is stale."""
+        return await self._first(_newest)
+
+    def health(self) -> tuple[NodeHealth, ...]:
+        return tuple(node.health for node in self._nodes)
+
+    async def close(self) -> None:
+        for node in self._nodes:
+            await node.close()
+        await self._transport.aclose()
+
+    async def _first(self, question: Callable[[Node, Head], Awaitable[T]]) -> T:
+        """The answer of the first node that has one. Raises NodeFailed with what each of them said."""
+        failures: list[tuple[str, Reason]] = []
+        for node in self._nodes:
+            try:
+                node.admit()
+                answer = await question(node, await node.fresh_head())
+            except NodeFailed as failure:
+                node.failed(failure)
+                failures.append((f"{node.url}: {failure.detail}", failure.reason))
+            except Unusable as error:
+                node.recovered()
+                failures.append((f"{node.url}: {error}", Reason.NODE_UNREACHABLE))
+            else:
+                node.recovered()
+                return answer
+        stale = any(reason is Reason.READING_STALE for _, reason in failures)
+        raise NodeFailed(
+            "; ".join(detail for detail, _ in failures),
+            reason=Reason.READING_STALE if stale else Reason.NODE_UNREACHABLE,
+        )
+
+    async def _read(self, address: str, node: Node, head: Head, *, with_activity: bool) -> Reading | NoReading:
+        account = {"address": address, "visible": True}
+        read_at = self._now()
+        energy = readings.read_energy(await node.ask("wallet/getaccountresource", account))
+        if energy is None:
+            return NoReading(address, Reason.NOT_ACTIVATED, "the chain knows no such account", read_at)
+        last_used_at = None
+        if with_activity:
+            last_used_at = readings.read_last_use(await node.ask("wallet/getaccount", account), address, head)
+        return Reading(address, energy.limit, energy.used, read_at, head.block_at, node.url, last_used_at)
+
+
+async def _burn_price(node: Node, _head: Head) -> int:
+    try:
+        return readings.read_burn_price(await node.ask("wallet/getchainparameters", {}))
+    except Unusable:
+        return readings.read_newest_price(await node.ask("wallet/getenergyprices", {}))
+
+
+async def _newest(_node: Node, head: Head) -> Head:
+    return head
+
+
+def _is_trongrid(url: str) -> bool:
+    return f".{urlsplit(url).hostname}".endswith(".trongrid.io")
+
+
+def _aiohttp(max_in_flight: int) -> httpx.AsyncBaseTransport:
+    """Connections by aiohttp: a reading costs a small part of the processor time that httpx' own pool takes."""
+    from httpx_aiohttp import AiohttpTransport  # noqa: PLC0415 - heavy; a simulated network does not need it
+
+    return AiohttpTransport(limits=httpx.Limits(max_connections=max_in_flight, keepalive_expiry=KEEP_ALIVE))
