@@ -95,7 +95,7 @@ class Log:
 
     def _complete(self, _logger: object, _method: str, line: structlog.typing.EventDict) -> structlog.typing.EventDict:
         head = {"timestamp": units.moment_text(self._now()), "level": line.pop("level"), "event": line.pop("event")}
-        line = head | line
+        line = head | dict(line)
         for listener in self._listeners:
             listener(line)
         return line

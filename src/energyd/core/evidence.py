@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from energyd.core import supply
-from energyd.model import Cycles, CyclesKnown, Funds, Order, OrderKind, OrderState, Reading, Verdict
+from energyd.model import UNSETTLED, Cycles, CyclesKnown, Funds, Order, OrderKind, Reading, Verdict
 
 
 class Testimony(Enum):
@@ -84,7 +84,7 @@ def _account(order: Order, after: After, spends: Sequence[Order]) -> Testimony:
     Money that came in hides money that left, so a balance that rose by itself says nothing; the spent total, which
     only rises, is asked first. Half the expected cost tells a charge from a rounding.
     """
-    if after.funds is None or any(other.state is OrderState.UNRESOLVED for other in spends):
+    if after.funds is None or any(other.state in UNSETTLED for other in spends):
         return Testimony.NOTHING
     left = _left_account(order, after.funds)
     if left is None:

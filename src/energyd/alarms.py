@@ -1,0 +1,42 @@
+"""Keeps the alerts: told once when they are raised, once when they are cleared, and remembered over restarts.
+
+Which alerts stand is decided in core/alerts.py. What could not be written down is told all the same: the alert that the
+ledger failed is the one that cannot be in it.
+"""
+
+import contextlib
+from collections.abc import Callable
+from datetime import datetime
+
+from energyd.core import alerts
+from energyd.errors import LedgerError
+from energyd.ledger.ledger import Ledger
+from energyd.model import Alert
+from energyd.telemetry import Log, LogEvent
+
+
+class Alarms:
+    """The alerts that stand."""
+
+    def __init__(self, ledger: Ledger, log: Log, now: Callable[[], datetime]) -> None:
+        self._ledger, self._log, self._now = ledger, log, now
+        self._standing: tuple[Alert, ...] = ()
+
+    async def recall(self) -> None:
+        """Begin with what stood when the last daemon stopped."""
+        self._standing = tuple(alert for alert, _ in await self._ledger.standing_alerts())
+
+    async def tell(self, facts: alerts.Facts) -> tuple[Alert, ...]:
+        """Raise what stands now and did not, clear what stood and does not; returns what was raised."""
+        stands = alerts.standing(facts)
+        raised, cleared = alerts.changes(self._standing, stands)
+        self._standing = stands
+        for alert in raised:
+            self._log.alert(LogEvent.ALERT_RAISED, alert)
+            with contextlib.suppress(LedgerError):
+                await self._ledger.raise_alert(alert, self._now())
+        for alert in cleared:
+            self._log.alert(LogEvent.ALERT_CLEARED, alert)
+            with contextlib.suppress(LedgerError):
+                await self._ledger.clear_alert(alert.name, alert.subject, self._now())
+        return raised

@@ -1,0 +1,397 @@
+"""The daemon: builds everything, keeps it going, and lets it end.
+
+`build` is the only place that puts the parts together. The world enters through its arguments: the wire, the wall
+clock, chance; and through the event loop it runs on. Jobs with a calendar run in APScheduler, the looks at addresses
+in rounds.py.
+"""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+import httpx
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from energyd import __version__, units
+from energyd.alarms import Alarms
+from energyd.chain import Chain
+from energyd.config.load import Configuration
+from energyd.core import alerts
+from energyd.engine import Engine
+from energyd.errors import ChainUnavailable, ConfigFaults, LedgerError, NettsUnavailable
+from energyd.ledger.ledger import Ledger
+from energyd.model import Mode, OrderLimits, Reason
+from energyd.netts.client import Buyer, Netts
+from energyd.policy import Policy
+from energyd.rounds import Rounds
+from energyd.telemetry import Log, LogEvent
+
+AT_ONCE = 8
+"""Looks that run at the same time; a node answers eight at once best (architecture 14)."""
+PRICES_EVERY = timedelta(seconds=60)
+FUNDS_EVERY = timedelta(minutes=3)
+"""`userinfo` allows about 1000 calls a day (netts-api 12)."""
+BURN_PRICE_EVERY = timedelta(minutes=30)
+ALERTS_EVERY = timedelta(seconds=5)
+WRITE_EVERY = timedelta(seconds=1)
+FORGET_EVERY = timedelta(hours=6)
+FIRST_READS_WITHIN = timedelta(seconds=10)
+STOP_WITHIN = timedelta(seconds=3)
+FAILING_FOR = timedelta(seconds=30)
+"""How long a dependency must fail before a person is told."""
+
+Reload = Callable[[], Configuration]
+
+
+class Failures:
+    """What fails at the moment, by what was asked; `since` is on the event loop's clock."""
+
+    def __init__(self) -> None:
+        self._errors: dict[str, str] = {}
+        self._since = 0.0
+
+    def heard(self, what: str, error: str | None) -> bool | None:
+        """Take note; True when this is the first failure, False when it was the last one, None otherwise."""
+        failed_before = bool(self._errors)
+        if error is None:
+            self._errors.pop(what, None)
+        else:
+            self._errors[what] = error
+        if failed_before == bool(self._errors):
+            return None
+        self._since = asyncio.get_running_loop().time()
+        return not failed_before
+
+    def standing(self) -> str | None:
+        """The first error, once it has stood long enough to tell somebody."""
+        if not self._errors or asyncio.get_running_loop().time() - self._since < FAILING_FOR.total_seconds():
+            return None
+        return next(iter(self._errors.values()))
+
+
+class Daemon:
+    """One process that watches addresses and spends at most what its policies allow."""
+
+    def __init__(
+        self,
+        *,
+        configuration: Configuration,
+        reload: Reload | None,
+        engine: Engine,
+        chain: Chain,
+        netts: Netts,
+        ledger: Ledger,
+        log: Log,
+        mode: Mode,
+        now: Callable[[], datetime],
+        rng: Random,
+    ) -> None:
+        self._configuration, self._reload_files = configuration, reload
+        self.engine, self._chain, self._netts, self._ledger, self._log = engine, chain, netts, ledger, log
+        self._mode, self._now = mode, now
+        self._rounds = Rounds(self._look, at_once=AT_ONCE, rng=rng)
+        self._alarms = Alarms(ledger, log, now)
+        self._scheduler = AsyncIOScheduler(timezone=UTC)
+        self._stop = asyncio.Event()
+        self._netts_failures, self._auth_error = Failures(), None
+        self._ledger_error: str | None = None
+        self._policies_error: str | None = None
+
+    # --- life -----------------------------------------------------------------------------------------------------
+
+    async def run(self, *, once: bool = False) -> None:
+        """Live until `stop` is called; with `once`, take one decision for every address and end."""
+        try:
+            await self._start()
+            if once:
+                await self._read_everything()
+                await asyncio.gather(*(self._look(address) for address in self.engine.policies))
+            else:
+                await self._live()
+        finally:
+            await self._end()
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    async def _start(self) -> None:
+        policies = self._configuration.policies
+        self._log.emit(
+            LogEvent.DAEMON_STARTED,
+            version=__version__,
+            mode=str(self._mode),
+            addresses=sum(len(policy.addresses) for policy in policies if policy.enabled),
+            policies=len(policies),
+        )
+        await self._adopt(policies, (), self._configuration.digest)
+        await self._alarms.recall()
+
+    async def _live(self) -> None:
+        self._schedule_jobs()
+        self._log.emit(LogEvent.DAEMON_READY, addresses=len(self.engine.policies))
+        tasks = [asyncio.create_task(work, name=name) for name, work in (("rounds", self._go_round()),)]
+        try:
+            stopped = asyncio.create_task(self._stop.wait(), name="stop")
+            await asyncio.wait([stopped, *tasks], return_when=asyncio.FIRST_COMPLETED)
+            self._log.emit(LogEvent.DAEMON_STOPPING)
+        finally:
+            self._scheduler.shutdown(wait=False)
+            for task in (*tasks, stopped):
+                task.cancel()
+            ended = await asyncio.gather(*tasks, return_exceptions=True)
+        _raise_fault(ended)
+
+    async def _go_round(self) -> None:
+        await self._read_everything()
+        self._take_on_addresses()
+        self._rounds.take_on(await self._ledger.addresses_with_open_orders())
+        await self._rounds.run()
+
+    def _take_on_addresses(self) -> None:
+        for policy in set(self.engine.policies.values()):
+            if policy.energy is not None:
+                self._rounds.take_on(policy.watched(), spread=min(policy.energy.check_every, timedelta(seconds=5)))
+
+    async def _end(self) -> None:
+        await self._rounds.finish(STOP_WITHIN)
+        with contextlib.suppress(LedgerError):
+            await self.engine.write_down()
+        await self._ledger.close()
+        await self._chain.close()
+        await self._netts.close()
+        self._log.emit(LogEvent.DAEMON_STOPPED)
+
+    # --- work -----------------------------------------------------------------------------------------------------
+
+    async def _look(self, address: str) -> timedelta | None:
+        """One tick. A fault of ours is told and never stops the others, nor this address for good."""
+        try:
+            return await self.engine.tick(address)
+        except LedgerError as error:
+            self._ledger_error = str(error)
+        except Exception as error:  # noqa: BLE001 - one address must not take the daemon down in the middle of others' orders
+            self._log.emit(LogEvent.FAULT, address=address, error=f"{type(error).__name__}: {error}")
+        return timedelta(seconds=15)
+
+    def _schedule_jobs(self) -> None:
+        """Every job has its own name, so that chance never decides which of two that are due runs first."""
+        jobs: tuple[tuple[str, Callable[[], Awaitable[None]], timedelta], ...] = (
+            ("prices", self._read_prices, PRICES_EVERY),
+            ("funds", self._read_funds, FUNDS_EVERY),
+            ("burn price", self._read_burn_price, PRICES_EVERY),
+            ("alerts", self._tell_alerts, ALERTS_EVERY),
+            ("write down", self._write_down, WRITE_EVERY),
+            ("forget", self._forget, FORGET_EVERY),
+        )
+        for name, work, every in jobs:
+            self._scheduler.add_job(
+                work, "interval", seconds=every.total_seconds(), id=name, coalesce=True, misfire_grace_time=None
+            )
+        self._scheduler.start()
+
+    async def _read_everything(self) -> None:
+        reads = asyncio.gather(self._read_prices(), self._read_funds(), self._read_burn_price())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FIRST_READS_WITHIN.total_seconds()):
+                await reads
+
+    async def _read_prices(self) -> None:
+        try:
+            quote = await self._netts.prices()
+        except NettsUnavailable as error:
+            self._hear_netts("prices", error)
+            return
+        self._hear_netts("prices", None)
+        known = self.engine.known
+        unknown_before = known.prices.rent_sun is None
+        known.prices = replace(
+            known.prices, rent_sun=quote.rent_sun, cycle_sun=quote.cycle_sun, rent_read_at=self._now()
+        )
+        if unknown_before:
+            waiting = [a for a, decision in self.engine.latest.items() if decision.reason is Reason.PRICE_UNKNOWN]
+            self._rounds.hurry(waiting)
+
+    async def _read_funds(self) -> None:
+        try:
+            await self.engine.read_funds()
+        except NettsUnavailable as error:
+            self._hear_netts("userinfo", error)
+        else:
+            self._hear_netts("userinfo", None)
+
+    async def _read_burn_price(self) -> None:
+        known = self.engine.known
+        if known.prices.burn_read_at and self._now() - known.prices.burn_read_at < BURN_PRICE_EVERY:
+            return
+        with contextlib.suppress(ChainUnavailable):
+            known.prices = replace(
+                known.prices, burn_sun=await self._chain.burn_price(), burn_read_at=self._now()
+            )  # fmt: skip
+
+    def _hear_netts(self, what: str, error: NettsUnavailable | None) -> None:
+        if error is None or not error.auth:
+            self._auth_error = None if error is None else self._auth_error
+        else:
+            self._auth_error = str(error)
+        change = self._netts_failures.heard(what, None if error is None else str(error))
+        if change is not None:
+            event = LogEvent.NETTS_FAILED if change else LogEvent.NETTS_RECOVERED
+            self._log.emit(event, url=self._netts.url, error=None if error is None else str(error))
+
+    async def _write_down(self) -> None:
+        try:
+            await self.engine.write_down()
+            self._ledger_error = None
+        except LedgerError as error:
+            self._ledger_error = str(error)
+
+    async def _forget(self) -> None:
+        with contextlib.suppress(LedgerError):
+            await self._ledger.forget(self._now())
+
+    async def _tell_alerts(self) -> None:
+        await self._alarms.tell(await self._facts())
+
+    async def _facts(self) -> alerts.Facts:
+        orders = ()
+        with contextlib.suppress(LedgerError):
+            orders = await self._ledger.all_open_orders()
+        return alerts.Facts(
+            now=self._now(),
+            orders=orders,
+            decisions=tuple(self.engine.latest.values()),
+            node_error=self._chain.down_for(FAILING_FOR),
+            netts_error=self._netts_failures.standing(),
+            auth_error=self._auth_error,
+            ledger_error=self._ledger_error,
+            policies_error=self._policies_error,
+            funds=self.engine.known.funds,
+            top_up_sun=self._top_up_sun(),
+        )
+
+    def _top_up_sun(self) -> int | None:
+        price = self.engine.known.prices.rent_sun
+        if price is None:
+            return None
+        rules = [policy.energy for policy in self.engine.policies.values() if policy.energy is not None]
+        return sum(units.cost_sun(rule.rent_up_to, price) for rule in rules)
+
+    # --- policies -------------------------------------------------------------------------------------------------
+
+    async def reload(self) -> None:
+        """Read the files again; all of them are taken over, or none."""
+        if self._reload_files is None:
+            return
+        try:
+            configuration = await asyncio.get_running_loop().run_in_executor(None, self._reload_files)
+        except ConfigFaults as faults:
+            self._policies_error = f"{len(faults.faults)} faults, the first: {faults.faults[0]}"
+            self._log.emit(LogEvent.POLICIES_REJECTED, faults=[str(fault) for fault in faults.faults])
+            return
+        self._policies_error = None
+        before, self._configuration = self._configuration, configuration
+        await self._adopt(configuration.policies, before.policies, configuration.digest)
+        await self._ledger.forgive_refusals(self._now())
+        self._take_on_addresses()
+
+    async def _adopt(self, policies: tuple[Policy, ...], before: tuple[Policy, ...], digest: str) -> None:
+        self.engine.adopt(policies)
+        old, new = ({policy.name: policy for policy in some} for some in (before, policies))
+        self._log.emit(
+            LogEvent.POLICIES_LOADED,
+            digest=digest,
+            added=sorted(new.keys() - old.keys()),
+            removed=sorted(old.keys() - new.keys()),
+            changed=sorted(name for name in new.keys() & old.keys() if new[name] != old[name]),
+        )
+
+
+def _raise_fault(ended: list[BaseException | None]) -> None:
+    for result in ended:
+        if isinstance(result, Exception):
+            raise result
+
+
+def build(
+    configuration: Configuration,
+    *,
+    mode: Mode,
+    ledger: Ledger,
+    log: Log,
+    now: Callable[[], datetime],
+    rng: Random,
+    host: str,
+    wire: httpx.AsyncBaseTransport | None = None,
+    reload: Reload | None = None,
+) -> Daemon:
+    """Put the daemon together. A daemon that is not live gets no buyer, and without one nothing can be spent."""
+    node, vendor = configuration.settings.node, configuration.settings.netts
+    chain = Chain(
+        (node.url, *node.fallbacks),
+        api_keys=node.keys(),
+        max_rps=node.max_rps,
+        timeout=node.timeout,
+        now=now,
+        transport=wire,
+        on_health=lambda url, error: log.emit(
+            LogEvent.NODE_RECOVERED if error is None else LogEvent.NODE_FAILED, url=url, error=error
+        ),
+    )
+    netts = Netts(
+        url=vendor.url,
+        api_key=vendor.key(),
+        real_ip=vendor.real_ip,
+        max_rps=vendor.max_rps,
+        timeout=vendor.timeout,
+        now=now,
+        transport=wire,
+    )
+    engine = Engine(
+        chain=chain,
+        account=netts,
+        buyer=Buyer(netts) if mode is Mode.LIVE else None,
+        ledger=ledger,
+        log=log,
+        now=now,
+        rng=rng,
+        host=host,
+        limits=OrderLimits(vendor.order_energy.min, vendor.order_energy.max, vendor.cycles_per_order.max),
+        request_deadline=vendor.timeout,
+    )
+    return Daemon(
+        configuration=configuration,
+        reload=reload,
+        engine=engine,
+        chain=chain,
+        netts=netts,
+        ledger=ledger,
+        log=log,
+        mode=mode,
+        now=now,
+        rng=rng,
+    )
+
+
+@contextlib.contextmanager
+def signals(daemon: Daemon) -> Iterator[None]:
+    """Signals only set things in motion: SIGTERM and SIGINT stop, SIGHUP reads the files again."""
+    loop = asyncio.get_running_loop()
+    reloads: set[asyncio.Task[None]] = set()
+
+    def begin_reload() -> None:
+        task = loop.create_task(daemon.reload(), name="reload")
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, daemon.stop)
+    loop.add_signal_handler(signal.SIGHUP, begin_reload)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.remove_signal_handler(number)

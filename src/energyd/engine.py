@@ -1,0 +1,396 @@
+"""The tick: look at one address, carry its open orders on, decide, write down, act.
+
+The engine owns no rule. What may happen to an order stands in core/order.py, whether to buy in core/decide.py, whether
+an unclear order was placed in core/evidence.py. The engine's own promise is the order of things: a decision and its
+intent are one durable commit, the mark of sending is a second, and only what that mark returns can be sent. A tick that
+breaks off anywhere is continued by the next one from what is written; there is no other recovery.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from random import Random
+from typing import Protocol
+
+from energyd.core import evidence, order as life, supply
+from energyd.core.decide import decide
+from energyd.core.order import Event
+from energyd.errors import Conflict, Impossible, NettsUnavailable, OverBudget
+from energyd.ledger.ledger import Ledger
+from energyd.model import (
+    Accepted,
+    Action,
+    Baseline,
+    Decision,
+    Funds,
+    Mode,
+    NoReading,
+    Order,
+    OrderKind,
+    OrderLimits,
+    OrderState,
+    Outcome,
+    Prices,
+    Reading,
+    Refused,
+    Sent,
+    Situation,
+    Unclear,
+    Verdict,
+)
+from energyd.policy import Policy
+from energyd.telemetry import Log, LogEvent
+
+WATCH_EVERY = timedelta(seconds=3)
+"""How often an address is looked at while something is on its way; a block comes every three seconds."""
+INQUIRE_EVERY = timedelta(seconds=15)
+"""How often the account is read for an unresolved order; `userinfo` allows about 1000 calls a day (netts-api 12)."""
+LEASE_AT_LEAST = timedelta(minutes=1)
+_STEPS_A_TICK = 4
+
+
+class Watcher(Protocol):
+    """What the engine asks of the chain."""
+
+    async def reading(self, address: str, *, with_activity: bool = False) -> Reading | NoReading: ...
+
+
+class Account(Protocol):
+    """What the engine reads at Netts."""
+
+    async def funds(self) -> Funds: ...
+
+
+class Buyer(Protocol):
+    """The one thing that can spend. A daemon that must not spend has none."""
+
+    async def order(self, sent: Sent) -> Outcome: ...
+
+
+@dataclass(slots=True)
+class Known:
+    """What the daemon's own jobs have read last, for every address alike."""
+
+    prices: Prices = field(default_factory=Prices)
+    funds: Funds | None = None
+    funds_at: float = float("-inf")
+    """When the funds were read, on the event loop's clock."""
+
+
+class Engine:
+    """Takes ticks. One address is in one tick at a time; different addresses may be ticked at once."""
+
+    def __init__(
+        self,
+        *,
+        chain: Watcher,
+        account: Account,
+        buyer: Buyer | None,
+        ledger: Ledger,
+        log: Log,
+        now: Callable[[], datetime],
+        rng: Random,
+        host: str,
+        limits: OrderLimits,
+        request_deadline: timedelta,
+    ) -> None:
+        self._chain, self._account, self._buyer = chain, account, buyer
+        self._ledger, self._log, self._now, self._rng, self._host = ledger, log, now, rng, host
+        self._limits = limits
+        self._longest_flight = life.longest_flight(request_deadline).total_seconds()
+        self._ticking: set[str] = set()
+        self._unresolved_since: dict[str, float] = {}
+        self.policies: Mapping[str, Policy] = {}
+        self.known = Known()
+        self.latest: dict[str, Decision] = {}
+        self._unwritten: list[Decision] = []
+
+    def adopt(self, policies: Iterable[Policy]) -> None:
+        """Take over a set of policies, between ticks. A policy that is gone ends its demands, not its open orders."""
+        enabled = [policy for policy in policies if policy.enabled]
+        self.policies = {address: policy for policy in enabled for address in policy.watched()}
+        self.latest = {address: decision for address, decision in self.latest.items() if address in self.policies}
+
+    async def tick(self, address: str) -> timedelta | None:
+        """One look at one address; returns when to look again, None when nothing asks for it any more.
+
+        Raises LedgerError when something could not be written down; nothing was ordered then that is not in the ledger.
+        """
+        if address in self._ticking:
+            return WATCH_EVERY
+        self._ticking.add(address)
+        try:
+            return await self._tick(address, self.policies.get(address))
+        finally:
+            self._ticking.discard(address)
+
+    async def _tick(self, address: str, policy: Policy | None) -> timedelta | None:
+        pace = policy.energy.check_every if policy and policy.energy else INQUIRE_EVERY
+        now = self._now()
+        if not await self._ledger.lease(address, self._host, now, now + max(3 * pace, LEASE_AT_LEAST)):
+            return pace
+        seen = await self._look(address, policy)
+        await self._carry_on(address, seen)
+        if policy is not None and policy.energy is not None:
+            await self._decide_and_act(policy, address, seen.reading)
+        return await self._again_in(address, policy, pace)
+
+    async def _again_in(self, address: str, policy: Policy | None, pace: timedelta) -> timedelta | None:
+        orders = await self._ledger.open_orders(address)
+        if any(order.state is OrderState.PLACED for order in orders):
+            return min(WATCH_EVERY, pace)
+        if any(order.state in (OrderState.SENT, OrderState.UNRESOLVED) for order in orders):
+            return min(INQUIRE_EVERY, pace)
+        return pace if policy is not None or orders else None
+
+    # --- look ---------------------------------------------------------------------------------------------------------
+
+    async def _look(self, address: str, policy: Policy | None) -> "Seen":
+        """The address as it is now, and when, on the loop's clock, the look began."""
+        began = asyncio.get_running_loop().time()
+        active = policy is not None and policy.energy is not None and policy.energy.keep == "while_active"
+        return Seen(await self._chain.reading(address, with_activity=active), began)
+
+    async def _situation(self, policy: Policy, address: str, reading: Reading | NoReading) -> Situation:
+        now = self._now()
+        return Situation(
+            policy=policy,
+            address=address,
+            mode=Mode.DRY_RUN if self._buyer is None else Mode.LIVE,
+            now=now,
+            reading=reading,
+            prices=self.known.prices,
+            funds=self.known.funds,
+            memory=await self._ledger.memory(address, policy.name, now),
+            limits=self._limits,
+        )
+
+    # --- decide -------------------------------------------------------------------------------------------------------
+
+    async def _decide_and_act(self, policy: Policy, address: str, reading: Reading | NoReading) -> None:
+        try:
+            decision, order = await self._commit(policy, address, reading)
+        except (Conflict, OverBudget):
+            return
+        self.latest[address] = decision
+        self._log.decision(decision)
+        if order is not None and self._buyer is not None:
+            self._log.order(LogEvent.ORDER_INTENDED, order)
+            await self._send(order, self._buyer)
+
+    async def _commit(
+        self, policy: Policy, address: str, reading: Reading | NoReading
+    ) -> tuple[Decision, Order | None]:
+        """Decide, and write the decision down with its intent; a decision to hold may wait for `write_down`.
+
+        Raises Conflict or OverBudget when somebody else keeps being faster: the next tick asks again.
+        """
+        situation = await self._situation(policy, address, reading)
+        decision, order = self._decide(situation)
+        if order is None:
+            self._unwritten.append(decision)
+            return decision, None
+        try:
+            await self._ledger.commit(decision, order, policy.limits, situation.now)
+        except (Conflict, OverBudget):
+            # What the other one wrote is in the ledger now, so the same question should have another answer.
+            situation = await self._situation(policy, address, reading)
+            decision, order = self._decide(situation)
+            if order is not None:
+                raise
+            self._unwritten.append(decision)
+        return decision, order
+
+    async def write_down(self) -> None:
+        """Write the decisions to hold that were taken since the last call, in one commit."""
+        if self._unwritten:
+            decisions, self._unwritten = self._unwritten, []
+            await self._ledger.note(decisions)
+
+    def _decide(self, situation: Situation) -> tuple[Decision, Order | None]:
+        decision = decide(situation, f"{self._rng.getrandbits(64):016x}")
+        if decision.action is not Action.RENT:
+            return decision, None
+        return decision, self._intend(decision, situation)
+
+    def _intend(self, decision: Decision, situation: Situation) -> Order:
+        assert decision.cost_sun is not None
+        return Order(
+            key=f"{self._rng.getrandbits(256):064x}",
+            kind=OrderKind.RENTAL,
+            address=decision.address,
+            policy=decision.policy,
+            decision_id=decision.decision_id,
+            state=OrderState.INTENDED,
+            energy=decision.energy,
+            cost_max_sun=decision.cost_sun,
+            baseline=_baseline(situation),
+            host=self._host,
+            intended_at=situation.now,
+            changed_at=situation.now,
+        )
+
+    # --- act ----------------------------------------------------------------------------------------------------------
+
+    async def _send(self, order: Order, buyer: Buyer) -> None:
+        now = self._now()
+        good_until = asyncio.get_running_loop().time() + life.SEND_WITHIN.total_seconds()
+        sent = await self._ledger.mark_sending(order, now, good_until, now + life.SEND_WITHIN)
+        self._log.order(LogEvent.ORDER_SENT, sent.order)
+        await self._take(sent.order, await buyer.order(sent))
+
+    async def _take(self, order: Order, outcome: Outcome) -> None:
+        """Write down what came back. The log is told first: a ledger that fails here must not hide a payment."""
+        now = self._now()
+        match outcome:
+            case Accepted():
+                placed = replace(
+                    order,
+                    netts_order_id=outcome.netts_order_id,
+                    cost_sun=outcome.cost_sun,
+                    http_status=outcome.http_status,
+                )
+                self._log.order(LogEvent.ORDER_PLACED, placed, outcome="accepted")
+                await self._ledger.record(
+                    order,
+                    Event.ACCEPTED,
+                    now,
+                    outcome="accepted",
+                    netts_order_id=outcome.netts_order_id,
+                    cost_sun=outcome.cost_sun,
+                    http_status=outcome.http_status,
+                )
+            case Refused():
+                self._log.order(
+                    LogEvent.ORDER_REFUSED,
+                    replace(order, http_status=outcome.http_status),
+                    outcome=str(outcome.reason),
+                    detail=outcome.text,
+                )
+                await self._ledger.record(
+                    order,
+                    Event.REFUSED,
+                    now,
+                    outcome=outcome.text,
+                    reason=outcome.reason,
+                    http_status=outcome.http_status,
+                    retry_after=outcome.retry_after,
+                )
+            case Unclear():
+                unclear = replace(order, http_status=outcome.http_status, netts_order_id=outcome.netts_order_id)
+                self._log.order(LogEvent.ORDER_UNRESOLVED, unclear, outcome=outcome.why)
+                await self._ledger.record(
+                    order,
+                    Event.UNCLEAR,
+                    now,
+                    outcome=outcome.why,
+                    http_status=outcome.http_status,
+                    netts_order_id=outcome.netts_order_id,
+                )
+
+    # --- carry on -----------------------------------------------------------------------------------------------------
+
+    async def _carry_on(self, address: str, seen: "Seen") -> None:
+        """Bring every open order as far as it can come now. An order that cannot be carried on is left as it is."""
+        for order in await self._ledger.open_orders(address):
+            try:
+                await self._carry(order, seen)
+            except (Conflict, Impossible) as error:
+                self._log.emit(LogEvent.FAULT, address=address, order_key=order.key, error=str(error))
+
+    async def _carry(self, order: Order, seen: "Seen") -> None:
+        for _ in range(_STEPS_A_TICK):
+            match life.next_step(order, self._now()):
+                case life.Record(event):
+                    order = await self._record_passing(order, event)
+                case life.Inquire():
+                    return await self._inquire(order, seen)
+                case life.Watch():
+                    return await self._watch(order, seen)
+                case life.Rest():
+                    return None
+        return None
+
+    async def _record_passing(self, order: Order, event: Event) -> Order:
+        outcome = "" if event is Event.HOUR_OVER else "a tick broke off"
+        after = await self._ledger.record(order, event, self._now(), outcome=outcome)
+        if event is Event.INTERRUPTED:
+            self._log.order(LogEvent.ORDER_UNRESOLVED, after)
+        elif event is Event.DROPPED:
+            self._log.order(LogEvent.ORDER_RESOLVED, after, outcome="dropped")
+        elif order.kind is OrderKind.RENTAL:
+            self._log.order(LogEvent.RENTAL_EXPIRED, after, outcome=str(after.state))
+        return after
+
+    async def _watch(self, order: Order, seen: "Seen") -> None:
+        if not isinstance(seen.reading, Reading):
+            return
+        rentals = (await self._ledger.memory(order.address, order.policy, self._now())).rentals
+        came = supply.arrived(order, seen.reading, rentals)
+        if not supply.is_whole(order, came, seen.reading.energy_limit):
+            return
+        now = self._now()
+        after = await self._ledger.record(order, Event.SEEN, now, delivered_at=now, detail=f"the limit rose by {came}")
+        seconds = round((now - (order.sent_at or order.intended_at)).total_seconds(), 3)
+        self._log.order(LogEvent.ENERGY_DELIVERED, after, seconds=seconds)
+
+    async def _inquire(self, order: Order, seen: "Seen") -> None:
+        verdict, said = await self._judge(order, seen)
+        event = {Verdict.PLACED: Event.SHOWN_PLACED, Verdict.NOT_PLACED: Event.SHOWN_NOT_PLACED}.get(verdict)
+        if event is None:
+            return
+        after = await self._ledger.record(order, event, self._now(), detail=said)
+        self._unresolved_since.pop(order.key, None)
+        self._log.order(LogEvent.ORDER_RESOLVED, after, outcome=str(verdict), detail=said)
+
+    async def _judge(self, order: Order, seen: "Seen") -> tuple[Verdict, str]:
+        since = self._unresolved_since.setdefault(order.key, seen.began)
+        over_at = since + self._longest_flight
+        funds = await self._funds_after(order, over_at)
+        spends = await self._ledger.spends_since(order.baseline.funds_read_at or order.baseline.taken_at, but=order)
+        memory = await self._ledger.memory(order.address, order.policy, self._now())
+        after = evidence.After(
+            flight_over=seen.began >= over_at,
+            reading=seen.reading if isinstance(seen.reading, Reading) else None,
+            funds=funds,
+        )
+        return evidence.judge(order, after, memory.rentals, spends)
+
+    async def _funds_after(self, order: Order, over_at: float) -> Funds | None:
+        """The account as read since the order was sent, and once the longest flight is over, since then."""
+        clock = asyncio.get_running_loop().time()
+        old = clock - self.known.funds_at >= INQUIRE_EVERY.total_seconds()
+        if old or self.known.funds_at < over_at <= clock:
+            with contextlib.suppress(NettsUnavailable):
+                await self.read_funds()
+        known, sent_at = self.known, order.sent_at or order.intended_at
+        if known.funds is None or known.funds.read_at < sent_at:
+            return None
+        return None if over_at <= clock and known.funds_at < over_at else known.funds
+
+    async def read_funds(self) -> None:
+        """Read the account at Netts. Raises NettsUnavailable; what was known before stays known, with its age."""
+        at = asyncio.get_running_loop().time()
+        self.known.funds = await self._account.funds()
+        self.known.funds_at = at
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One look at an address; `began` is a moment of the event loop's clock."""
+
+    reading: Reading | NoReading
+    began: float
+
+
+def _baseline(situation: Situation) -> Baseline:
+    reading, funds = situation.reading, situation.funds
+    return Baseline(
+        taken_at=situation.now,
+        energy_limit=reading.energy_limit if isinstance(reading, Reading) else None,
+        balance_sun=funds.balance_sun if funds else None,
+        spent_total_sun=funds.spent_total_sun if funds else None,
+        funds_read_at=funds.read_at if funds else None,
+    )
