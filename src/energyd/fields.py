@@ -5,21 +5,26 @@ checksum, the name of a time zone) is checked here.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
+from difflib import get_close_matches
 from functools import lru_cache
-from typing import Annotated, TypeVar
-from zoneinfo import ZoneInfo
+from typing import Annotated, Literal, TypeVar
+from zoneinfo import ZoneInfo, available_timezones
 
 import base58
+from annotated_types import GroupedMetadata
 from apscheduler.triggers.cron import CronTrigger
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 
 from energyd import units
 
 T = TypeVar("T")
+
+LONGEST_TEXT = 200
+"""Characters; no value that is read from text is longer, and a fault that quotes one stays readable."""
 
 MAX_ENERGY = 180_000_000_000
 """All energy that the whole network gives in a day (tron-energy: `TotalEnergyLimit`)."""
@@ -31,7 +36,31 @@ class Shape(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=True)
 
 
-listed = BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)
+class FaultAtKey(ValueError):
+    """What is wrong with a mapping as a whole, and the key at which a person would look for it."""
+
+    def __init__(self, key: str, text: str) -> None:
+        super().__init__(text)
+        self.key = key
+
+
+def shown(value: object) -> str:
+    """A value in a sentence, as its writer would recognise it."""
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "nothing"}[value]
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list | tuple):
+        return "a list"
+    text = repr(value)
+    return text if len(text) <= LONGEST_TEXT else f"{text[:40]}…"
+
+
+def _frozen(value: object) -> object:
+    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
+
+
+listed = BeforeValidator(_frozen)
 """Lists of a file become tuples, so that a policy is frozen all through."""
 
 
@@ -41,8 +70,12 @@ def _reader(kind: type[T], read: Callable[[str], T], example: str) -> BeforeVali
     def check(value: object) -> T:
         if isinstance(value, kind) and not isinstance(value, str):
             return value
+        if kind is str and isinstance(value, int):
+            raise ValueError(f'{shown(value)} is not text; put it in quotes: "{shown(value)}"')
         if not isinstance(value, str):
-            raise ValueError(f"{value!r} is not understood here; write it like {example}")
+            raise ValueError(f"{shown(value)} is not understood here; write it like {example}")
+        if len(value) > LONGEST_TEXT:
+            raise ValueError(f"a text of {len(value)} characters is not understood here; write it like {example}")
         return read(value)
 
     return BeforeValidator(check)
@@ -54,11 +87,78 @@ def _schema(pattern: str, description: str, *examples: str) -> WithJsonSchema:
     )
 
 
+# --- text, switches, whole numbers ----------------------------------------------------------------------------------
+
+
+def _text(value: object) -> object:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int):
+        raise ValueError(f'{shown(value)} is not text; put it in quotes: "{shown(value)}"')
+    raise ValueError(f"{shown(value)} is not text; write a text")
+
+
+Text = Annotated[str, BeforeValidator(_text)]
+
+_SWITCH = {"true": True, "false": False}
+_OTHER_WORDS = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
+
+
+def _switch(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value in _SWITCH:
+        return _SWITCH[value]
+    meant = _OTHER_WORDS.get(value.lower(), "true or false") if isinstance(value, str) else "true or false"
+    raise ValueError(f"{shown(value)} is neither true nor false; write {meant}")
+
+
+Switch = Annotated[bool, BeforeValidator(_switch), WithJsonSchema({"enum": [True, False, "true", "false"]})]
+
+_DIGITS = r"(0|[1-9][0-9]*(_[0-9]+)*)"
+
+
+def _whole(value: object, what: str, low: int, high: int) -> int:
+    if isinstance(value, str) and len(value) <= LONGEST_TEXT and re.fullmatch(_DIGITS, value, re.ASCII):
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"{shown(value)} is not {what}; write a whole number such as {low or 65_000}")
+    if not low <= value <= high:
+        raise ValueError(f"{shown(value)} is out of range; write {what} from {low} to {high}")
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Whole(GroupedMetadata):
+    """The checks of a whole number from `low` to `high`, for use in Annotated; `what` names it in a fault."""
+
+    what: str
+    low: int
+    high: int
+
+    def __iter__(self) -> Iterator[object]:
+        forms = [
+            {"type": "integer", "minimum": self.low, "maximum": self.high},
+            {"type": "string", "pattern": f"^{_DIGITS}$"},
+        ]
+        yield BeforeValidator(lambda value: _whole(value, self.what, self.low, self.high))
+        yield WithJsonSchema({"anyOf": forms, "description": f"{self.what}, from {self.low} to {self.high}"})
+
+
 # --- money, time, energy ------------------------------------------------------------------------------------------
+
+
+def _money(value: object) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        raise ValueError(f"{shown(value)} has no unit; write '{value} TRX' or '{value} sun'")
+    if not isinstance(value, str) or len(value) > LONGEST_TEXT:
+        raise ValueError(f"{shown(value)} is not an amount of money; write it like '15 TRX' or '60 sun'")
+    return units.read_money(value)
+
 
 Money = Annotated[
     int,
-    BeforeValidator(lambda value: units.read_money(value) if isinstance(value, str) else _without_unit(value)),
+    BeforeValidator(_money),
     _schema(
         r"^\s*[0-9][0-9_]*(\.[0-9]+)?\s*(sun|TRX|trx)\s*$",
         "an amount of money with its unit",
@@ -67,11 +167,6 @@ Money = Annotated[
     ),
 ]
 """Sun, written with its unit. Parts of a sun are refused."""
-
-
-def _without_unit(value: object) -> int:
-    raise ValueError(f"{value!r} has no unit; write '{value} TRX' or '{value} sun'")
-
 
 Duration = Annotated[
     timedelta,
@@ -98,37 +193,40 @@ def at_least(seconds: int) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _energy(value: object) -> int:
-    if isinstance(value, str) and re.fullmatch(r"[0-9][0-9_]*", value, re.ASCII):
-        value = int(value.replace("_", ""))
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError(f"{value!r} is not an amount of energy; write a whole number such as 65_000")
-    if not 0 <= value <= MAX_ENERGY:
-        raise ValueError(f"{value} is outside 0 to {MAX_ENERGY}, all energy of the network")
-    return value
+Energy = Annotated[int, Whole("energy", 0, MAX_ENERGY)]
 
 
-Energy = Annotated[
-    int,
-    BeforeValidator(_energy),
+def _auto_energy(value: object) -> object:
+    return value if value == "auto" else _whole(value, "energy, or 'auto'", 1, MAX_ENERGY)
+
+
+AutoEnergy = Annotated[
+    int | Literal["auto"],
+    BeforeValidator(_auto_energy),
     WithJsonSchema(
         {
             "anyOf": [
-                {"type": "integer", "minimum": 0, "maximum": MAX_ENERGY},
-                {"type": "string", "pattern": "^[0-9][0-9_]*$"},
+                {"const": "auto"},
+                {"type": "integer", "minimum": 1, "maximum": MAX_ENERGY},
+                {"type": "string", "pattern": f"^{_DIGITS}$"},
             ],
-            "description": "energy, a whole number; underscores are allowed",
-            "examples": [65000, 131000],
+            "description": "energy of one call; auto asks the node",
         }
     ),
 ]
+
+
+MAX_PERCENT = 1000
 
 
 def _percent(text: str) -> Decimal:
     match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*%\s*", text, re.ASCII)
     if match is None:
         raise ValueError(f"{text!r} is not a share; write it like '5%'")
-    return Decimal(match[1])
+    share = Decimal(match[1])
+    if share > MAX_PERCENT:
+        raise ValueError(f"{text!r} is too much; write at most '{MAX_PERCENT}%'")
+    return share
 
 
 Percent = Annotated[
@@ -158,9 +256,9 @@ class PriceLimit:
 
 
 def read_price_limit(text: str) -> PriceLimit:
-    share = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*%\s+of\s+burn\s*", text, re.ASCII)
+    share = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?\s*%)\s+of\s+burn\s*", text, re.ASCII)
     if share is not None:
-        return PriceLimit(burn_percent=Decimal(share[1]))
+        return PriceLimit(burn_percent=_percent(share[1]))
     if not re.fullmatch(r"\s*[0-9][0-9_]*\s*sun\s*", text, re.ASCII):
         raise ValueError(f"{text!r} is not a price for a unit of energy; write '80% of burn' or '60 sun'")
     return PriceLimit(sun=units.read_money(text))
@@ -215,6 +313,21 @@ def _name(text: str) -> str:
 
 Name = Annotated[str, _reader(str, _name, "payouts"), _schema(NAME_PATTERN, "a short name", "payouts")]
 
+_FUNCTION_PATTERN = r"^[A-Za-z_$][A-Za-z0-9_$]*\([A-Za-z0-9,()\[\]]*\)$"
+
+
+def _function(text: str) -> str:
+    if not re.fullmatch(_FUNCTION_PATTERN, text, re.ASCII):
+        raise ValueError(f"{text!r} is not a function of a contract; write it like 'transfer(address,uint256)'")
+    return text
+
+
+Function = Annotated[
+    str,
+    _reader(str, _function, "'transfer(address,uint256)'"),
+    _schema(_FUNCTION_PATTERN, "a function of the contract, with its types", "transfer(address,uint256)"),
+]
+
 # --- calendar -------------------------------------------------------------------------------------------------------
 
 
@@ -223,7 +336,9 @@ def read_timezone(text: str) -> ZoneInfo:
     try:
         return ZoneInfo(text)
     except (KeyError, ValueError, OSError):
-        raise ValueError(f"{text!r} is not a time zone; write it like 'Europe/Berlin' or 'UTC'") from None
+        near = get_close_matches(text, available_timezones(), n=1)
+    meant = f"did you mean '{near[0]}'?" if near else "write it like 'Europe/Berlin' or 'UTC'"
+    raise ValueError(f"{text!r} is not a time zone; {meant}")
 
 
 Timezone = Annotated[
@@ -285,92 +400,127 @@ Days = Annotated[
 ]
 
 
+_MOMENT_PATTERN = (
+    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[+-][0-9]{2}:[0-9]{2})$"
+)
+
+
 def _moment(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise ValueError(f"{text!r} is not a moment with its offset; write it like '2026-12-24T09:00:00+01:00' or '…Z'")
-    return moment
+    if re.fullmatch(_MOMENT_PATTERN, text, re.ASCII):
+        try:
+            return datetime.fromisoformat(text).astimezone(UTC)
+        except (ValueError, OverflowError):
+            raise ValueError(f"{text!r} is a moment that no calendar has; correct its date, time or offset") from None
+    raise ValueError(f"{text!r} is not a moment with its offset; write it like '2026-12-24T09:00:00+01:00' or '…Z'")
 
 
 Moment = Annotated[
     datetime,
     _reader(datetime, _moment, "2026-12-24T09:00:00+01:00"),
-    _schema(
-        r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.]+(Z|[+-][0-9]{2}:?[0-9]{2})$",
-        "a moment with its offset from UTC",
-        "2026-12-24T09:00:00+01:00",
-    ),
+    _schema(_MOMENT_PATTERN, "a moment with its offset from UTC", "2026-12-24T09:00:00+01:00"),
 ]
 
-_CRON_FIELDS = 5
+
+@dataclass(frozen=True, slots=True)
+class _CronField:
+    """One of the five fields of a crontab line: its name, its smallest and largest number, and names for numbers."""
+
+    name: str
+    low: int
+    high: int
+    names: tuple[str, ...] = ()
+    cycle: int = 0
+    """The length of the circle when a range may run over its end, as days of the week do."""
+
+    def numbers(self, text: str) -> list[int]:
+        """Every number that `text` stands for, sorted. Raises ValueError with what is wrong."""
+        found = {number for part in text.split(",") for number in self._part(part)}
+        return sorted({number % self.cycle for number in found} if self.cycle else found)
+
+    def _part(self, part: str) -> range:
+        span, slash, step = part.partition("/")
+        first, dash, last = span.partition("-")
+        if span == "*":
+            start, end = self.low, self.low + self.cycle - 1 if self.cycle else self.high
+        else:
+            start = self._number(first)
+            end = self._number(last) if dash else start
+        if slash and span != "*" and not dash:
+            raise ValueError(f"{self.name} {part!r} needs a range before the step, like '{start}-{self.high}/{step}'")
+        if end < start and not self.cycle:
+            raise ValueError(f"{self.name} {part!r} runs backwards; write '{start}-{self.high},{self.low}-{end}'")
+        return range(start, (end if end >= start else end + self.cycle) + 1, self._step(step) if slash else 1)
+
+    def _number(self, text: str) -> int:
+        if text.lower() in self.names:
+            return self.names.index(text.lower()) + self.low
+        if not re.fullmatch(r"[0-9]{1,2}", text, re.ASCII) or not self.low <= int(text) <= self.high:
+            names = f", or {self.names[0]} to {self.names[-1]}" if self.names else ""
+            raise ValueError(f"{self.name} {text!r} is not understood; write {self.low} to {self.high}{names}")
+        return int(text)
+
+    def _step(self, text: str) -> int:
+        most = self.cycle or self.high
+        if not re.fullmatch(r"[0-9]{1,2}", text, re.ASCII) or not 1 <= int(text) <= most:
+            raise ValueError(f"{self.name} step {text!r} is not understood; write 1 to {most}")
+        return int(text)
+
+
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_LONGEST_MONTHS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+_SUNDAY_FIRST = (*WEEKDAYS[-1:], *WEEKDAYS[:-1])
+_CRON_FIELDS = (
+    _CronField("minute", 0, 59),
+    _CronField("hour", 0, 23),
+    _CronField("day", 1, 31),
+    _CronField("month", 1, 12, _MONTHS),
+    _CronField("weekday", 0, 7, _SUNDAY_FIRST, cycle=7),
+)
+
+
+def _cron_numbers(expression: str) -> list[list[int]]:
+    """Minutes, hours, days, months and weekdays (Sunday = 0) of a crontab line, each sorted."""
+    fields = expression.split()
+    if len(fields) != len(_CRON_FIELDS):
+        raise ValueError(
+            f"{expression!r} has {len(fields)} of the five fields minute hour day month weekday; "
+            "write it like '0 9 * * fri'"
+        )
+    if not fields[2].startswith("*") and not fields[4].startswith("*"):
+        raise ValueError(
+            f"{expression!r} names a day of the month and a day of the week, which programs read differently; "
+            "write two planned calls"
+        )
+    numbers = [field.numbers(text) for field, text in zip(_CRON_FIELDS, fields, strict=True)]
+    if min(numbers[2]) > max(_LONGEST_MONTHS[month - 1] for month in numbers[3]):
+        raise ValueError(f"{expression!r} never happens; no such month has a day {min(numbers[2])}")
+    return numbers
 
 
 def cron_trigger(expression: str, timezone: ZoneInfo) -> CronTrigger:
     """The trigger of a five-field crontab line. Raises ValueError with what is wrong.
 
-    APScheduler counts the days of the week from Monday = 0, crontab(5) from Sunday = 0, so numbers are turned into
-    names before APScheduler sees them.
+    A field is `*`, a number, a range `1-5` or a list of these, with a step after `*` or a range; months and days have
+    names too. APScheduler counts the days of the week from Monday = 0, crontab(5) from Sunday = 0 or 7, so it is given
+    the days' names.
     """
-    fields = expression.split()
-    if len(fields) != _CRON_FIELDS:
-        raise ValueError(
-            f"{expression!r} has {len(fields)} fields; cron has five: minute hour day month weekday, like '0 9 * * fri'"
-        )
-    minute, hour, day, month, weekday = fields
-    if not day.startswith("*") and not weekday.startswith("*"):
-        raise ValueError(
-            f"{expression!r} names a day of the month and a day of the week, which programs read differently; "
-            "write two planned calls"
-        )
-    try:
-        return CronTrigger(
-            minute=minute,
-            hour=hour,
-            day=day,
-            month=month,
-            day_of_week=_named_days(weekday),
-            timezone=timezone,
-        )
-    except (ValueError, TypeError, IndexError) as error:
-        raise ValueError(f"{expression!r} is not a cron expression ({error}); write it like '0 9 * * fri'") from None
+    minutes, hours, days, months, weekdays = _cron_numbers(expression)
+    return CronTrigger(
+        minute=_joined(minutes),
+        hour=_joined(hours),
+        day=_joined(days),
+        month=_joined(months),
+        day_of_week=_joined([_SUNDAY_FIRST[number] for number in weekdays]),
+        timezone=timezone,
+    )
 
 
-def _named_days(weekday: str) -> str:
-    """Crontab's numbers (0 and 7 are Sunday) as names; a range that runs over Sunday is written out."""
-
-    def number(text: str) -> int:
-        text = text.lower()
-        if text in WEEKDAYS:
-            return WEEKDAYS.index(text)
-        if not re.fullmatch(r"[0-7]", text):
-            raise ValueError(f"{text!r} is no day of the week")
-        return (int(text) - 1) % 7
-
-    if weekday == "*" or weekday.startswith("*/"):
-        return ",".join(WEEKDAYS[number(str(n))] for n in range(0, 7, _step(weekday.partition("/")[2])))
-    days: list[str] = []
-    for part in weekday.split(","):
-        span, _, every = part.partition("/")
-        first, _, last = span.partition("-")
-        start = number(first)
-        length = (number(last) - start) % 7 if last else (6 - start if every else 0)
-        days += [WEEKDAYS[(start + n) % 7] for n in range(0, length + 1, _step(every))]
-    return ",".join(sorted(set(days), key=WEEKDAYS.index))
-
-
-def _step(text: str) -> int:
-    if not text:
-        return 1
-    if not re.fullmatch(r"[1-7]", text):
-        raise ValueError(f"{text!r} is no step of days")
-    return int(text)
+def _joined(parts: Iterable[object]) -> str:
+    return ",".join(map(str, parts))
 
 
 def _cron(text: str) -> str:
-    cron_trigger(text, ZoneInfo("UTC"))
+    _cron_numbers(text)
     return " ".join(text.split())
 
 

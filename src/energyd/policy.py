@@ -10,15 +10,18 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from energyd.fields import (
     Address,
+    AutoEnergy,
     Clock,
     Cron,
     Days,
     Duration,
     Energy,
+    FaultAtKey,
+    Function,
     Moment,
     Money,
     Name,
@@ -26,9 +29,13 @@ from energyd.fields import (
     PriceCap,
     PriceLimit,
     Shape,
+    Switch,
+    Text,
     Timezone,
+    Whole,
     at_least,
     listed,
+    shown,
 )
 
 UTC = ZoneInfo("UTC")
@@ -38,7 +45,7 @@ class WatchedAddress(Shape):
     """An address whose energy is watched, with a label for people."""
 
     address: Address
-    label: str = ""
+    label: Text = ""
 
 
 def _bare_address(value: object) -> object:
@@ -56,11 +63,21 @@ class KeepWindow(Shape):
     @model_validator(mode="after")
     def _has_length(self) -> "KeepWindow":
         if self.start == self.end:
-            raise ValueError("the window starts and ends at the same time; write '00:00' to '24:00' for whole days")
+            raise FaultAtKey("to", "the window ends when it starts; write '00:00' to '24:00' for whole days")
         return self
 
 
-Keep = Literal["always", "while_active", "never"] | tuple[KeepWindow, ...]
+def _keep_word(value: object) -> object:
+    if value in ("always", "while_active", "never"):
+        return value
+    raise ValueError(f"{shown(value)} is not known here; write always, while_active, never or a list of windows")
+
+
+Keep = Annotated[
+    Annotated[Literal["always", "while_active", "never"], BeforeValidator(_keep_word), Tag("<word>")]
+    | Annotated[tuple[KeepWindow, ...], Field(min_length=1), listed, Tag("<list>")],
+    Discriminator(lambda value: "<list>" if isinstance(value, list | tuple) else "<word>"),
+]
 
 
 class EnergyRule(Shape):
@@ -68,7 +85,7 @@ class EnergyRule(Shape):
 
     floor: Energy
     target: Energy | None = None
-    keep: Annotated[Keep, listed] = "always"
+    keep: Keep = "always"
     active_within: Annotated[Duration, at_least(1)] = timedelta(minutes=30)
     renew_before: Duration = timedelta(seconds=90)
     check_every: Annotated[Duration, at_least(1)] = timedelta(seconds=15)
@@ -79,7 +96,7 @@ class EnergyRule(Shape):
     @model_validator(mode="after")
     def _target_reaches_floor(self) -> "EnergyRule":
         if self.target is not None and self.target < self.floor:
-            raise ValueError(f"floor {self.floor} is above target {self.target}; the target is what is rented up to")
+            raise FaultAtKey("target", "the target is below the floor; rent up to the floor at least")
         return self
 
     @property
@@ -97,35 +114,35 @@ class PlannedCall(Shape):
     lead: Duration = timedelta(minutes=3)
     hold: Duration = timedelta(minutes=20)
     contract: Address | None = None
-    function: Annotated[str, Field(pattern=r"^[A-Za-z_$][A-Za-z0-9_$]*\([^\s()]*(\([^\s()]*\)[^\s()]*)*\)$")] | None = (
-        None
-    )
+    function: Function | None = None
     arguments: Annotated[tuple[Any, ...], listed] = ()
-    count: Annotated[int, Field(ge=1, le=100_000)] = 1
-    energy: Literal["auto"] | Energy = "auto"
+    count: Annotated[int, Whole("a number of calls", 1, 100_000)] = 1
+    energy: AutoEnergy = "auto"
     margin: Percent = Decimal(0)
 
     @model_validator(mode="after")
     def _says_when_and_what(self) -> "PlannedCall":
-        if (self.cron is None) == (self.at is None):
-            raise ValueError("a planned call needs either 'cron' or 'at', and not both")
+        if self.cron is None and self.at is None:
+            raise ValueError("the call does not say when; write 'cron' or 'at'")
+        if self.cron is not None and self.at is not None:
+            raise FaultAtKey("at", "the call has both 'cron' and 'at'; remove one")
         if self.energy == "auto" and (self.contract is None or self.function is None):
-            raise ValueError("'energy: auto' asks the node, which needs 'contract' and 'function'")
+            raise ValueError("the call does not say how much energy; write 'energy', or 'contract' and 'function'")
         return self
 
 
 class HostModeRule(Shape):
     """Keep Host Mode cycles topped up."""
 
-    min_cycles: Annotated[int, Field(ge=1, le=10_000)]
-    top_up_to: Annotated[int, Field(ge=1, le=10_000)]
+    min_cycles: Annotated[int, Whole("cycles", 1, 10_000)]
+    top_up_to: Annotated[int, Whole("cycles", 1, 10_000)]
     check_every: Annotated[Duration, at_least(10)] = timedelta(minutes=10)
     max_cycle_price: Money
 
     @model_validator(mode="after")
     def _tops_up(self) -> "HostModeRule":
         if self.top_up_to < self.min_cycles:
-            raise ValueError(f"top_up_to {self.top_up_to} is below min_cycles {self.min_cycles}")
+            raise FaultAtKey("top_up_to", "top_up_to is below min_cycles; top up to min_cycles at least")
         return self
 
 
@@ -138,27 +155,41 @@ class Budget(Shape):
 
     @model_validator(mode="after")
     def _windows_grow(self) -> "Budget":
-        if not self.per_order <= self.per_hour <= self.per_day:
-            raise ValueError("per_order must not be above per_hour, nor per_hour above per_day")
+        if self.per_order > self.per_hour:
+            raise FaultAtKey("per_order", "per_order is above per_hour; one order counts in its hour")
+        if self.per_hour > self.per_day:
+            raise FaultAtKey("per_hour", "per_hour is above per_day; an hour counts in its day")
         return self
+
+
+def _unlimited(value: object) -> object:
+    if value == "unlimited":
+        return value
+    raise ValueError(f"{shown(value)} is no budget; write per_order, per_hour and per_day below it, or unlimited")
+
+
+Spending = Annotated[
+    Annotated[Budget, Tag("<mapping>")] | Annotated[Literal["unlimited"], BeforeValidator(_unlimited), Tag("<word>")],
+    Discriminator(lambda value: "<mapping>" if isinstance(value, dict | Budget) else "<word>"),
+]
 
 
 class Policy(Shape):
     """One policy file."""
 
     policy: Name
-    description: str = ""
-    enabled: bool = True
+    description: Text = ""
+    enabled: Switch = True
     mode: Literal["observe"] | None = None
     addresses: Annotated[
         tuple[Annotated[WatchedAddress, BeforeValidator(_bare_address)], ...],
-        listed,
         Field(min_length=1),
+        listed,
     ]
     energy: EnergyRule | None = None
     planned_calls: Annotated[tuple[PlannedCall, ...], listed] = ()
     host_mode: HostModeRule | None = None
-    budget: Budget | Literal["unlimited"]
+    budget: Spending
 
     @property
     def name(self) -> str:
