@@ -52,16 +52,26 @@ class Chain:
         self._total_energy, self._weight, self._drift_ppm = total_energy, weight_trx, drift_ppm
         self._due: list[tuple[datetime, int, Callable[[], object]]] = []
         self._sequence = 0
+        self._advancing = False
         self._forks: dict[int, int] = {}
         self.time = now()
         self.burn_prices: list[tuple[int, int]] = list(_MAINNET_BURN_PRICES)
 
     def advance(self) -> datetime:
-        """Does everything that has become due, in its order and as of its own moment. Time never goes back."""
+        """Does everything that has become due, in its order and as of its own moment. Time never goes back.
+
+        While something is being done, it is that something's moment: then this only tells it.
+        """
+        if self._advancing:
+            return self.time
         now = max(self._now(), self.time)
-        while self._due and self._due[0][0] <= now:
-            self.time, _, act = heapq.heappop(self._due)
-            act()
+        self._advancing = True
+        try:
+            while self._due and self._due[0][0] <= now:
+                self.time, _, act = heapq.heappop(self._due)
+                act()
+        finally:
+            self._advancing = False
         self.time = now
         return now
 
