@@ -1,0 +1,126 @@
+"""What pydantic found, as faults: one sentence of ours for one mistake, at its place in the file."""
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+from functools import lru_cache
+from typing import Any, TypeVar, get_args
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from energyd.config.source import Node, in_words
+from energyd.errors import ConfigFault
+from energyd.fields import FaultAtKey, Shape, shown
+
+S = TypeVar("S", bound=Shape)
+
+
+def shaped(kind: type[S], root: Node, context: object = None) -> tuple[S | None, list[ConfigFault]]:
+    """The shape that a tree stands for, or what keeps it from being one."""
+    try:
+        return kind.model_validate(root.plain(), context=context), []
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False)
+    misspelt = _misspelt(kind, found)
+    return None, [
+        _fault(kind, root, details)
+        for details in found
+        if not any(node.broken for node in root.path(details["loc"]))
+        and not (details["type"] == "missing" and details["loc"] in misspelt)
+    ]
+
+
+def _misspelt(kind: type[Shape], found: list[ErrorDetails]) -> set[tuple[str | int, ...]]:
+    """The keys that are not missing but written as something near them."""
+    extra = [details["loc"] for details in found if details["type"] == "extra_forbidden"]
+    return {(*loc[:-1], near) for loc in extra if (near := _nearest(str(loc[-1]), _shape_at(kind, loc[:-1])))}
+
+
+def _fault(kind: type[Shape], root: Node, details: ErrorDetails) -> ConfigFault:
+    nodes, loc = root.path(details["loc"]), details["loc"]
+    node, at_key = nodes[-1], False
+    if details["type"] == "extra_forbidden":
+        problem, hint, at_key = *_unknown(kind, loc), True
+    elif details["type"] == "missing":
+        problem, hint, at_key = f"{loc[-1]!r} is missing", _example(kind, loc), node is not root
+    else:
+        problem, hint = _said(details, node)
+    error = details.get("ctx", {}).get("error")
+    if isinstance(error, FaultAtKey):
+        node = node.child(error.key) or node
+    elif node.variables:
+        problem = f"{in_words(node.variables)} cannot be used here"
+    return ConfigFault(node.key_place if at_key else node.place, problem, hint)
+
+
+def _said(details: ErrorDetails, node: Node) -> tuple[str, str]:
+    """Problem and hint. Errors of our own types carry both; pydantic's few others get their words here."""
+    kind, context = details["type"], details.get("ctx", {})
+    value = shown(node.plain())
+    if kind == "value_error":
+        problem, _, hint = str(context["error"]).partition("; ")
+        return problem, hint
+    if kind in ("literal_error", "enum"):
+        return f"{value} is not known here", f"write {str(context['expected']).replace(chr(39), '')}"
+    if kind == "too_short":
+        return "the list is empty", "write at least one item, each on a line that starts with '- '"
+    if kind == "tuple_type":
+        return f"{value} is not a list", "write each item on a line that starts with '- '"
+    if kind in ("model_type", "model_attributes_type", "dict_type"):
+        return f"{value} is not a mapping", "write its keys below, indented by two spaces"
+    return f"{value} cannot be used here", "see the documentation of this key"
+
+
+def _unknown(kind: type[Shape], loc: tuple[str | int, ...]) -> tuple[str, str]:
+    key, shape = str(loc[-1]), _shape_at(kind, loc[:-1])
+    near = _nearest(key, shape)
+    if near:
+        return f"unknown key {key!r}", f"did you mean {near!r}?"
+    homes = _homes(kind).get(key)
+    if homes:
+        return f"unknown key {key!r} here", f"it belongs {homes}"
+    return f"unknown key {key!r}", f"known here: {', '.join(sorted(keys(shape)))}"
+
+
+def keys(shape: type[Shape]) -> dict[str, Any]:
+    """The keys of a mapping in a file and the type of each one's value."""
+    return {field.alias or name: field.annotation for name, field in shape.model_fields.items()}
+
+
+def _nearest(key: str, shape: type[Shape]) -> str | None:
+    near = get_close_matches(key.lower(), keys(shape), n=1, cutoff=0.7)
+    return near[0] if near else None
+
+
+def _shape_at(kind: type[Shape], loc: tuple[str | int, ...]) -> type[Shape]:
+    """The shape of the mapping at the end of the way; steps that are no keys (items, branches) are skipped."""
+    shape = kind
+    for step in loc:
+        shape = _shape_in(keys(shape).get(str(step))) or shape
+    return shape
+
+
+def _shape_in(annotation: object) -> type[Shape] | None:
+    if isinstance(annotation, type) and issubclass(annotation, Shape):
+        return annotation
+    return next((shape for part in get_args(annotation) if (shape := _shape_in(part))), None)
+
+
+@lru_cache(maxsize=8)
+def _homes(kind: type[Shape]) -> dict[str, str]:
+    """Where each key belongs, in words, for keys that were written in the wrong mapping."""
+
+    def walk(shape: type[Shape], where: str) -> Iterator[tuple[str, str]]:
+        for key, annotation in keys(shape).items():
+            yield key, where
+            below = _shape_in(annotation)
+            if below is not None:
+                yield from walk(below, f"below {key!r}")
+
+    return dict(reversed(list(walk(kind, "at the start of a line"))))
+
+
+def _example(kind: type[Shape], loc: tuple[str | int, ...]) -> str:
+    shape = _shape_at(kind, loc[:-1])
+    field = next(field for name, field in shape.model_fields.items() if str(loc[-1]) in (name, field.alias))
+    return f"write {field.examples[0]}" if field.examples else f"write '{loc[-1]}: …'"

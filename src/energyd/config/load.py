@@ -1,0 +1,225 @@
+"""A whole configuration, or everything that is wrong with it.
+
+All files are read before anything is judged, so that one run names every fault of every file.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from glob import glob, has_magic
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from energyd.config.advice import Advice, advice_on_policy, advice_on_settings
+from energyd.config.faults import shaped
+from energyd.config.settings import Settings, credential_file, is_loopback, read_key
+from energyd.config.source import Node, file_name, read
+from energyd.errors import ConfigFault, ConfigFaults, Place
+from energyd.model import Mode, OrderLimits
+from energyd.policy import Policy
+
+SETTINGS_FILES = (Path("energyd.yaml"), Path("/etc/energyd/energyd.yaml"))
+SETTINGS_VARIABLE = "ENERGYD_CONFIG"
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySet:
+    """Policies, enabled or not, in the order of their files; the file of each by its name; what may surprise."""
+
+    policies: tuple[Policy, ...]
+    files: Mapping[str, str]
+    advice: tuple[Advice, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What a daemon runs on. `digest` is the same for the same content, however it is laid out in files."""
+
+    settings: Settings
+    policies: tuple[Policy, ...]
+    digest: str
+    advice: tuple[Advice, ...] = ()
+
+
+def find_settings(path: Path | None, environ: Mapping[str, str]) -> Path:
+    """The settings file: the one that was named, else $ENERGYD_CONFIG, else the first that is there.
+
+    Raises ConfigFaults with the places that were looked at when there is none.
+    """
+    if path is not None:
+        return path
+    if environ.get(SETTINGS_VARIABLE):
+        return Path(environ[SETTINGS_VARIABLE])
+    found = next((file for file in SETTINGS_FILES if file.exists()), None)
+    if found is None:
+        problem = f"no settings file: ${SETTINGS_VARIABLE} is not set, and there is no /etc/energyd/energyd.yaml either"
+        raise ConfigFaults([ConfigFault(Place("energyd.yaml"), problem, "name one with --config PATH")])
+    return found
+
+
+def load(path: Path, environ: Mapping[str, str], *, need_key: bool = True) -> Configuration:
+    """Settings and all policies. Raises ConfigFaults with every fault of every file, sorted by place.
+
+    Without `need_key` a key for Netts that is not there is only remarked on, for checks that ask nobody.
+    """
+    root, faults = read(path, environ)
+    if root is None:
+        raise ConfigFaults(faults)
+    folder = path.absolute().parent
+    settings, more = shaped(Settings, root, folder)
+    faults += more
+    if settings is not None:
+        settings, more = _ready(settings, root, environ, need_key=need_key)
+        faults += more
+    try:
+        limits = settings.netts.limits if settings is not None else OrderLimits()
+        policies = _policy_set(_named_files(folder, root), environ, limits)
+    except ConfigFaults as policy_faults:
+        faults += policy_faults.faults
+    if settings is None or faults:
+        raise _sorted(faults)
+    advice = (*advice_on_settings(settings, root, policies.policies), *policies.advice)
+    return Configuration(settings, policies.policies, _digest(settings, policies.policies), tuple(sorted(advice)))
+
+
+def load_policies(paths: Sequence[Path], environ: Mapping[str, str]) -> PolicySet:
+    """The policies of files, folders and globs, without settings. Raises ConfigFaults as `load` does."""
+    faults: list[ConfigFault] = []
+    files: list[Path] = []
+    for path in paths:
+        found = _policy_files(path)
+        if isinstance(found, str):
+            faults.append(ConfigFault(Place(file_name(path)), found))
+        else:
+            files += found
+    try:
+        policies = _policy_set(files, environ, OrderLimits())
+    except ConfigFaults as more:
+        raise _sorted([*faults, *more.faults]) from None
+    if faults:
+        raise _sorted(faults)
+    return policies
+
+
+def _sorted(faults: Iterable[ConfigFault]) -> ConfigFaults:
+    return ConfigFaults(sorted(faults, key=lambda fault: (fault.place, fault.problem)))
+
+
+def _digest(settings: Settings, policies: Iterable[Policy]) -> str:
+    """The sha256 of what was parsed; secrets count as stars in it."""
+    parts = [settings, *sorted(policies, key=lambda policy: policy.name)]
+    return hashlib.sha256("\n".join(part.model_dump_json() for part in parts).encode()).hexdigest()
+
+
+# --- settings -------------------------------------------------------------------------------------------------------
+
+
+def _ready(
+    settings: Settings, root: Node, environ: Mapping[str, str], *, need_key: bool
+) -> tuple[Settings, list[ConfigFault]]:
+    """The settings with the key that stands elsewhere, and what the mode still asks for."""
+    netts, node = settings.netts, root.path(("netts",))[-1]
+    file = netts.api_key_file or (None if netts.api_key else credential_file(environ))
+    faults = []
+    if file is not None:
+        try:
+            netts = netts.model_copy(update={"api_key": read_key(file)})
+        except ValueError as error:
+            problem, _, hint = str(error).partition("; ")
+            faults.append(ConfigFault(node.path(("api_key_file",))[-1].place, problem, hint))
+    elif netts.api_key is None and need_key:
+        hint = "write api_key or api_key_file below netts, or pass the systemd credential netts_api_key"
+        faults.append(ConfigFault(node.key_place, "there is no key for Netts", hint))
+    if settings.mode is Mode.LIVE and netts.real_ip is None and not is_loopback(urlsplit(netts.url).hostname or ""):
+        hint = "write the whitelisted address from which you leave as real_ip below netts"
+        faults.append(ConfigFault(node.key_place, "live orders need 'real_ip'", hint))
+    return settings.model_copy(update={"netts": netts}), faults
+
+
+def _named_files(folder: Path, root: Node) -> list[Path]:
+    """The policy files that the settings name. Read from the tree: other settings may be wrong."""
+    node = root.child("policies") or Node(root.place, root.place, "policies")
+    found = _policy_files(folder / node.text) if node.text else []
+    if isinstance(found, str):
+        raise ConfigFaults([ConfigFault(node.place, found)])
+    return found
+
+
+# --- policies -------------------------------------------------------------------------------------------------------
+
+
+def _policy_files(path: Path) -> list[Path] | str:
+    """The files that a path, a folder or a glob names, sorted, without hidden ones; or why there are none."""
+    if path.is_dir():
+        files = [file for file in path.iterdir() if file.suffix in (".yaml", ".yml")]
+        problem = f"the folder {file_name(path)} has no *.yaml or *.yml file"
+    elif has_magic(str(path)) and not path.exists():
+        names = glob(str(path), recursive=True)  # noqa: PTH207 - the pattern may be absolute, which Path.glob refuses
+        files = [Path(name) for name in names if not Path(name).is_dir()]
+        problem = f"no file fits {file_name(path)}"
+    elif path.exists():
+        return [path]
+    else:
+        return f"there is no file or folder {file_name(path)}"
+    return sorted(file for file in files if not file.name.startswith(".")) or problem
+
+
+def _policy_set(files: Iterable[Path], environ: Mapping[str, str], limits: OrderLimits) -> PolicySet:
+    faults: list[ConfigFault] = []
+    roots: list[Node] = []
+    judged: list[tuple[Policy, Node]] = []
+    for file in dict.fromkeys(files):
+        root, found = read(file, environ)
+        faults += found
+        if root is None:
+            continue
+        roots.append(root)
+        policy, found = shaped(Policy, root)
+        faults += found
+        if policy is not None:
+            judged.append((policy, root))
+    faults += _repetitions(roots)
+    if faults:
+        raise _sorted(faults)
+    advice = [word for policy, root in judged for word in advice_on_policy(policy, root, limits)]
+    return PolicySet(
+        tuple(policy for policy, _ in judged),
+        {policy.name: root.place.file for policy, root in judged},
+        tuple(sorted(advice)),
+    )
+
+
+def _repetitions(roots: Sequence[Node]) -> Iterator[ConfigFault]:
+    """Names and addresses that may stand once only. Read from the trees: other parts of a file may be wrong."""
+    yield from _again("the policy", [node for root in roots if (node := root.child("policy"))])
+    enabled = [root for root in roots if not _is_disabled(root)]
+    yield from _again("the address", [node for root in enabled for node in _addresses(root)])
+    for root in roots:
+        if _is_disabled(root):
+            yield from _again("the address", _addresses(root))
+        calls = root.child("planned_calls")
+        named = calls.value if calls is not None and isinstance(calls.value, list) else []
+        yield from _again("the planned call", [node for call in named if (node := call.child("name"))])
+
+
+def _is_disabled(root: Node) -> bool:
+    node = root.child("enabled")
+    return node is not None and node.value in (False, "false")
+
+
+def _addresses(root: Node) -> list[Node]:
+    node = root.child("addresses")
+    items = node.value if node is not None and isinstance(node.value, list) else []
+    return [item.child("address") or item for item in items]
+
+
+def _again(what: str, nodes: Iterable[Node]) -> Iterator[ConfigFault]:
+    first: dict[str, Node] = {}
+    for node in nodes:
+        earlier = first.setdefault(node.text, node)
+        if node.text and earlier is not node:
+            yield ConfigFault(
+                node.place,
+                f"{what} {node.spoken()} stands at {earlier.place} already",
+                "remove or rename one of the two",
+            )

@@ -1,0 +1,318 @@
+"""The shape of energyd.yaml: frozen and checking itself.
+
+Paths are absolute once a file was loaded; secrets show as stars wherever they are printed.
+"""
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, WithJsonSchema, model_validator
+
+from energyd.fields import Duration, FaultAtKey, Shape, Whole, at_least, listed, shown
+from energyd.model import Mode, OrderLimits
+
+SOCKET_PATH_MAX = 107
+"""Bytes of a Unix socket's path on Linux (unix(7): 108 with the closing zero)."""
+
+
+# --- field types of this file only ----------------------------------------------------------------------------------
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _split_url(value: object) -> SplitResult:
+    try:
+        parts = urlsplit(value if isinstance(value, str) else "")
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        good = False
+    if not good or re.search(r"\s", str(value)):
+        raise ValueError(f"{shown(value)} is not the address of a server; write it like 'https://netts.io'")
+    return parts
+
+
+def _url(value: object) -> str:
+    parts = _split_url(value)
+    if parts.username or parts.password:
+        raise ValueError("a password cannot stand in the address of a server, which is logged; give the key by itself")
+    if parts.query or parts.fragment:
+        raise ValueError("the address of a server ends before '?' and '#'; remove the rest")
+    return str(value).rstrip("/")
+
+
+def is_plain(url: str) -> bool:
+    """Whether others can read what is sent there: http to anywhere but this machine."""
+    parts = urlsplit(url)
+    return parts.scheme == "http" and not is_loopback(parts.hostname or "")
+
+
+Url = Annotated[
+    str,
+    BeforeValidator(_url),
+    WithJsonSchema({"type": "string", "pattern": r"^https?://[^\s?#@]+$", "description": "the address of a server"}),
+]
+
+
+def _secret(value: object) -> SecretStr:
+    if isinstance(value, SecretStr):
+        return value
+    if not isinstance(value, str):
+        raise ValueError("a key is text; put it in quotes")
+    if not re.fullmatch(r"[\x21-\x7e]+", value):
+        raise ValueError("the key is empty or has a space, a line break or a letter that no key has; copy it again")
+    return SecretStr(value)
+
+
+_TEXT = WithJsonSchema({"type": "string", "minLength": 1, "pattern": r"^[\x21-\x7e]+$", "description": "a secret"})
+Secret = Annotated[SecretStr, BeforeValidator(_secret), _TEXT]
+
+
+def _alert_url(value: object) -> SecretStr:
+    secret = _secret(value)
+    if not re.match(r"[a-z][a-z0-9+.-]*://.", secret.get_secret_value(), re.IGNORECASE):
+        raise ValueError("this is not a notification URL; write it like 'json://127.0.0.1:9000/alerts'")
+    return secret
+
+
+AlertUrl = Annotated[
+    SecretStr,
+    BeforeValidator(_alert_url),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": r"^[A-Za-z][A-Za-z0-9+.-]*://[\x21-\x7e]+$",
+            "description": "a notification URL; it may hold a token and is kept secret",
+        }
+    ),
+]
+
+
+def _path(value: object, info: ValidationInfo) -> Path:
+    if not isinstance(value, str | Path) or not str(value):
+        raise ValueError(f"{shown(value)} is not a path; write it like '/var/lib/energyd'")
+    folder = info.context if isinstance(info.context, Path) else Path()
+    return folder / value
+
+
+FilePath = Annotated[
+    Path, BeforeValidator(_path), WithJsonSchema({"type": "string", "minLength": 1, "description": "a path"})
+]
+
+
+def _ledger_file(value: object) -> object:
+    if isinstance(value, str) and re.match(r"[a-z0-9+]+://", value, re.IGNORECASE):
+        scheme = value.partition(":")[0]
+        raise ValueError(f"a ledger at {scheme}:// is not supported yet; write the path of a SQLite file")
+    return value
+
+
+LedgerFile = Annotated[
+    Path,
+    BeforeValidator(_path),
+    BeforeValidator(_ledger_file),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "minLength": 1,
+            "not": {"pattern": "^[A-Za-z0-9+]+://"},
+            "description": "the ledger, a SQLite file",
+        }
+    ),
+]
+
+
+def _single_ip(value: object) -> str:
+    try:
+        return str(ipaddress.ip_address(value if isinstance(value, str) else ""))
+    except ValueError:
+        pass
+    if isinstance(value, str) and "/" in value:
+        raise ValueError(f"{shown(value)} is a range; Netts whitelists single addresses, write the one you leave from")
+    raise ValueError(f"{shown(value)} is not an IP address; write it like 203.0.113.7")
+
+
+SingleIp = Annotated[
+    str,
+    BeforeValidator(_single_ip),
+    WithJsonSchema(
+        {"type": "string", "pattern": "^[0-9A-Fa-f:.]+$", "description": "one IPv4 or IPv6 address, no range"}
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class UnixSocket:
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class TcpSocket:
+    host: str
+    port: int
+
+
+_HOST_PORT = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[^:\s\[\]]+)):(?P<port>[0-9]{1,5})", re.ASCII)
+
+
+def _listen(value: object, info: ValidationInfo) -> UnixSocket | TcpSocket:
+    if isinstance(value, UnixSocket | TcpSocket):
+        return value
+    text = value if isinstance(value, str) else ""
+    if text.startswith("unix:") and text != "unix:":
+        path = _path(text.removeprefix("unix:"), info)
+        if len(bytes(path)) > SOCKET_PATH_MAX:
+            raise ValueError(f"the path of the socket is longer than {SOCKET_PATH_MAX} bytes; choose a shorter one")
+        return UnixSocket(path)
+    match = _HOST_PORT.fullmatch(text)
+    if match is None or not 0 < int(match["port"]) < 2**16:
+        raise ValueError(f"{shown(value)} is no place to listen; write 'unix:/run/energyd.sock' or '127.0.0.1:8480'")
+    host = match["six"] or match["host"]
+    if not is_loopback(host):
+        raise ValueError(f"{shown(value)} can be reached from other machines; listen on 127.0.0.1 or a Unix socket")
+    return TcpSocket(host, int(match["port"]))
+
+
+Listen = Annotated[
+    UnixSocket | TcpSocket,
+    BeforeValidator(_listen),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": r"^(unix:.+|(127(\.[0-9]{1,3}){3}|localhost|\[[0:]*:0*1\]):[0-9]{1,5})$",
+            "description": "unix:PATH, or a loopback HOST:PORT",
+            "examples": ["unix:/run/energyd/energyd.sock", "127.0.0.1:8480"],
+        }
+    ),
+]
+
+RequestRate = Annotated[int, Whole("requests a second", 1, 1000)]
+Timeout = Annotated[Duration, at_least(1)]
+
+# --- the file -------------------------------------------------------------------------------------------------------
+
+
+class NodeSettings(Shape):
+    """The TRON node that is asked."""
+
+    url: Annotated[Url, Field(description="any TRON full node's HTTP API")] = "https://api.trongrid.io"
+    fallbacks: Annotated[
+        tuple[Url, ...], listed, Field(description="asked in this order while the first one fails")
+    ] = ()
+    api_keys: Annotated[tuple[Secret, ...], listed, Field(description="used in turn")] = ()
+    max_rps: Annotated[RequestRate, Field(description="requests a second, over everything asked of the node")] = 12
+    timeout: Annotated[Timeout, Field(description="how long to wait for one answer")] = timedelta(seconds=10)
+
+    def keys(self) -> tuple[str, ...]:
+        return tuple(key.get_secret_value() for key in self.api_keys)
+
+
+class OrderEnergy(Shape):
+    """The smallest and the largest amount of energy that one order may have."""
+
+    min: Annotated[int, Whole("energy", 1, 1_000_000_000)] = 61_000
+    max: Annotated[int, Whole("energy", 1, 1_000_000_000)] = 3_000_000
+
+    @model_validator(mode="after")
+    def _min_is_below_max(self) -> "OrderEnergy":
+        if self.min > self.max:
+            raise FaultAtKey("max", "max is below min; no order could be placed")
+        return self
+
+
+class CyclesPerOrder(Shape):
+    """The largest number of Host Mode cycles that one order may have."""
+
+    max: Annotated[int, Whole("cycles", 1, 10_000)] = 100
+
+
+class NettsSettings(Shape):
+    """The account at Netts from which energy is rented. Live mode needs a key and `real_ip`."""
+
+    url: Annotated[Url, Field(description="Netts, or a sandbox of it")] = "https://netts.io"
+    api_key: Annotated[Secret | None, Field(description="better as ${NETTS_API_KEY} than written out")] = None
+    api_key_file: Annotated[FilePath | None, Field(description="a file with nothing but the key")] = None
+    real_ip: Annotated[SingleIp | None, Field(description="the whitelisted address from which you leave")] = None
+    max_rps: Annotated[RequestRate, Field(description="requests a second")] = 1
+    timeout: Annotated[Timeout, Field(description="how long to wait for one answer")] = timedelta(seconds=30)
+    order_energy: OrderEnergy = OrderEnergy()
+    cycles_per_order: CyclesPerOrder = CyclesPerOrder()
+
+    @model_validator(mode="after")
+    def _key_stays_private(self) -> "NettsSettings":
+        if self.api_key is not None and self.api_key_file is not None:
+            raise FaultAtKey("api_key_file", "both api_key and api_key_file are given; remove one")
+        if is_plain(self.url):
+            raise FaultAtKey("url", "the key would travel readable to another machine; write https://")
+        return self
+
+    def key(self) -> str:
+        """The key for Netts; a loaded configuration that asked for it has one."""
+        assert self.api_key is not None
+        return self.api_key.get_secret_value()
+
+    @property
+    def limits(self) -> OrderLimits:
+        return OrderLimits(self.order_energy.min, self.order_energy.max, self.cycles_per_order.max)
+
+
+class LogSettings(Shape):
+    """What is logged, and in which form."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Annotated[
+        Literal["json", "console"] | None, Field(description="left out: console on a terminal, else json")
+    ] = None
+
+
+class Settings(Shape):
+    """The settings of a daemon: energyd.yaml."""
+
+    mode: Annotated[Mode, Field(strict=False, description="live spends money; dry-run decides and logs only")]
+    node: NodeSettings = NodeSettings()
+    netts: NettsSettings = NettsSettings()
+    policies: Annotated[
+        FilePath, Field(validate_default=True, description="a file, a folder (*.yaml, *.yml) or a glob")
+    ] = Path("policies")
+    state: LedgerFile = Path("/var/lib/energyd/energyd.db")
+    listen: Annotated[Listen, Field(description="the control API, /metrics and the page to look at")] = UnixSocket(
+        Path("/run/energyd/energyd.sock")
+    )
+    log: LogSettings = LogSettings()
+    alerts: Annotated[tuple[AlertUrl, ...], listed, Field(description="where raised and cleared alerts go")] = ()
+
+
+# --- the key from outside the file ----------------------------------------------------------------------------------
+
+CREDENTIAL = "netts_api_key"
+_KEY_BYTES_MAX = 4096
+
+
+def credential_file(environ: Mapping[str, str]) -> Path | None:
+    """The file of the systemd credential `netts_api_key` (systemd.exec(5), LoadCredential=), when there is one."""
+    folder = environ.get("CREDENTIALS_DIRECTORY")
+    file = Path(folder) / CREDENTIAL if folder else None
+    return file if file is not None and file.is_file() else None
+
+
+def read_key(file: Path) -> SecretStr:
+    """The key in a file, without the white space around it. Raises ValueError with what is wrong."""
+    try:
+        with file.open("rb") as stream:
+            content = stream.read(_KEY_BYTES_MAX + 1)
+    except (OSError, ValueError) as error:
+        why = (getattr(error, "strerror", None) or "its name cannot be used").lower()
+        raise ValueError(f"the key cannot be read from its file: {why}; check the path and its rights") from None
+    if len(content) > _KEY_BYTES_MAX:
+        raise ValueError("the file of the key is too large to be a key; write nothing but the key into it")
+    return _secret(content.decode("ascii", "replace").strip())
