@@ -1,1 +1,1 @@
-"""Netts over HTTP: what to ask (client.py) and what the answers mean (answers.py)."""
+"""Netts over HTTP: what to ask (client), what an answer to an order means (answers), what a read shows (reads)."""

@@ -27,7 +27,8 @@ import httpx
 from energyd import __version__
 from energyd.errors import Impossible, NettsUnavailable
 from energyd.model import Cycles, Funds, Order, OrderCheck, OrderKind, Outcome, Prices, Reason, Refused, Sent, Unclear
-from energyd.netts import answers
+from energyd.netts import answers, reads
+from energyd.netts.body import MAX_BODY, tidy
 
 Auth = Literal["body", "headers", "both"]
 """Where the calls below time/ carry the key. The generations of the documentation contradict each other."""
@@ -156,14 +157,14 @@ class Netts:
         """
         asked_at = self._now()
         newer = await self._reply("GET", "pricing", params={"services": "energy_1h"})
-        rent = None if newer.status in _GONE else answers.rent_price_sun(self._body("pricing", newer))
+        rent = None if newer.status in _GONE else reads.rent_price_sun(self._body("pricing", newer))
         try:
             older = await self._read("prices")
         except NettsUnavailable:
             if rent is None:
                 raise
             return Prices(rent_sun=rent, rent_read_at=asked_at)
-        rent, cycle = rent or answers.rent_price_sun(older), answers.cycle_price_sun(older)
+        rent, cycle = rent or reads.rent_price_sun(older), reads.cycle_price_sun(older)
         if rent is None and cycle is None:
             raise NettsUnavailable("Netts: neither pricing nor prices holds a price that can be used")
         return Prices(rent_sun=rent, cycle_sun=cycle, rent_read_at=asked_at)
@@ -172,23 +173,23 @@ class Netts:
         """The prepaid balance and its counters; `read_at` is the moment of asking, before the answer was made."""
         asked_at = self._now()
         body = await self._read("userinfo")
-        known = answers.funds(body, asked_at)
+        known = reads.funds(body, asked_at)
         if known is None:
             raise self._unusable("userinfo", HTTPStatus.OK, body, "no balance")
         return known
 
     async def cycles(self, address: str) -> Cycles:
-        """The Host Mode cycles left for an address, which may be unknown; see answers.cycles."""
+        """The Host Mode cycles left for an address, which may be unknown; see reads.cycles."""
         asked_at = self._now()
         reply = await self._reply("POST", "time/status", json=self._with_key({}))
-        return answers.cycles(self._body("time/status", reply), address, asked_at)
+        return reads.cycles(self._body("time/status", reply), address, asked_at)
 
     async def order_check(self, netts_order_id: str) -> OrderCheck | None:
         """What Netts knows of the order that it gave this id. None when it knows none, which is no proof."""
         reply = await self._reply("GET", "order_check", params={"order_id": netts_order_id})
         if reply.status in (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND):
             return None
-        found = answers.order_check(self._body("order_check", reply))
+        found = reads.order_check(self._body("order_check", reply))
         if found is not None and found.netts_order_id != netts_order_id:
             raise NettsUnavailable("Netts: order_check answered about another order")
         return found
@@ -213,8 +214,8 @@ class Netts:
         return reply.body
 
     def _unusable(self, path: str, status: int, body: bytes, otherwise: str) -> NettsUnavailable:
-        said = answers.problem(body, hide=self._key) or otherwise
-        return NettsUnavailable(f"Netts: {path}: HTTP {status}: {said}", auth=answers.blames_key(status, body))
+        said = reads.problem(body, hide=self._key) or otherwise
+        return NettsUnavailable(f"Netts: {path}: HTTP {status}: {said}", auth=reads.blames_key(status, body))
 
     # --- the wire
 
@@ -249,7 +250,7 @@ class Netts:
         """What an error of the network says, in one short line."""
         if isinstance(error, TimeoutError):
             return f"no answer within {self._seconds:g} seconds"
-        return answers.tidy(": ".join(filter(None, (type(error).__name__, str(error)))), self._key)
+        return tidy(": ".join(filter(None, (type(error).__name__, str(error)))), self._key)
 
 
 def _checked(url: str) -> str:
@@ -272,7 +273,7 @@ async def _bounded(response: httpx.Response) -> bytes:
     body = bytearray()
     async for chunk in response.aiter_bytes():
         body += chunk
-        if len(body) > answers.MAX_BODY:
+        if len(body) > MAX_BODY:
             break
     return bytes(body)
 
