@@ -15,7 +15,7 @@ SOLID_LAG = 18
 MAINTENANCE_MS = 6 * 3_600_000
 # Mainnet block 84,940,364 ties numbers to slots; there are no missed slots.
 _ANCHOR = 84_940_364 - 1_785_491_841_000 // SLOT_MS
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MAINNET_BURN_PRICES = (
     (0, 100),
     (1_542_607_200_000, 20),
@@ -30,7 +30,7 @@ _MAINNET_BURN_PRICES = (
 
 
 def milliseconds(moment: datetime) -> int:
-    return (moment - _EPOCH) // timedelta(milliseconds=1)
+    return (moment - EPOCH) // timedelta(milliseconds=1)
 
 
 def block_at(moment: datetime) -> int:

@@ -83,8 +83,9 @@ class Rental:
 
 
 class State(NamedTuple):
-    """An account as of a block."""
+    """An account from a moment on; the change is in `block`, the next one after that moment."""
 
+    at: datetime
     block: int
     stake: Stake
     balance_sun: int
@@ -102,4 +103,9 @@ class Account:
         if block is None:
             return self.states[-1]
         index = bisect_right(self.states, block, key=lambda state: state.block)
+        return self.states[index - 1] if index else None
+
+    def at(self, moment: datetime) -> State | None:
+        """The newest state at a past moment, calls that waited for their block included."""
+        index = bisect_right(self.states, moment, key=lambda state: state.at)
         return self.states[index - 1] if index else None

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from energyd.sandbox import addresses, contracts, energy as rules
-from energyd.sandbox.chain import Chain, block_at
+from energyd.sandbox.chain import EPOCH, Chain, block_at
 from energyd.sandbox.contracts import USDT, Contract, Measured, Token
 from energyd.sandbox.energy import Stake
 from energyd.sandbox.history import Account, Call, Delivery, Event, Reclaim, Rental, State, Use
@@ -79,7 +79,7 @@ class World(Chain):
         stake = Stake(own=stake_sun + rules.sun_for(stake_energy, self.network(), whole_trx=False))
         account = self.accounts[address] = Account(address, self.time, is_contract)
         balance = self._new_balance_sun if balance_sun is None else balance_sun
-        account.states.append(State(0, stake, balance))
+        account.states.append(State(EPOCH, 0, stake, balance))
         self.usdt.balances[address] = self._new_tokens if tokens is None else tokens
         return account
 
@@ -97,7 +97,7 @@ class World(Chain):
     def activate(self, address: str) -> None:
         """Activates an address with the next block, empty but for the dust that activation leaves."""
         account = self.accounts[address] = Account(address, self.time, is_contract=False)
-        account.states.append(State(self.head + 1, Stake(), 0))
+        account.states.append(State(self.time, self.head + 1, Stake(), 0))
 
     def available(self, address: str) -> int:
         """Energy that the address has now; 0 when it is not activated."""
@@ -108,7 +108,7 @@ class World(Chain):
     def available_at(self, address: str, when: datetime) -> int:
         """Energy that the address had at a past moment, calls that waited for their block included."""
         head, account = block_at(when), self.accounts.get(address)
-        state = account.as_of(head + 1) if account else None
+        state = account.at(when) if account else None
         return rules.available(state.stake, self.slot_of(head), self.network(head)) if state else 0
 
     def _known(self, address: str) -> Account:
@@ -119,11 +119,7 @@ class World(Chain):
 
     def _write(self, account: Account, stake: Stake, balance_sun: int) -> None:
         """Changes wait for the next block; of several in one block the last state counts."""
-        state = State(self.head + 1, stake, balance_sun)
-        if account.states[-1].block == state.block:
-            account.states[-1] = state
-        else:
-            account.states.append(state)
+        account.states.append(State(self.time, self.head + 1, stake, balance_sun))
 
     # Contract calls
 
@@ -164,7 +160,7 @@ class World(Chain):
 
     def _perform(self, call: Call) -> Use:
         account, price = self._known(call.address), self.burn_price_sun()
-        _, stake, balance = account.states[-1]
+        *_, stake, balance = account.states[-1]
         own = rules.spendable(stake, self.slot, self.network())
         limit = own + balance // price
         if call.fee_limit_sun is not None:
