@@ -501,7 +501,7 @@ def test_a_burn_price_that_nobody_knows_is_an_error_and_not_zero() -> None:
 def test_a_failing_node_is_tried_again_at_growing_distances_and_then_taken_back() -> None:
     async def story() -> None:
         nodes = Nodes()
-        nodes.tell("*", httpx.ConnectError("Connection refused"))
+        nodes.tell("*", httpx.Response(502))
         chain = chain_to(nodes, FIRST, SECOND)
         for _ in range(200):
             reading = await chain.reading(ADDRESS)
@@ -555,6 +555,29 @@ def test_a_failing_node_is_reported_once_and_its_recovery_once() -> None:
             assert isinstance(await chain.reading(ADDRESS), Reading)
         assert events == [(FIRST, "HTTP 502"), (FIRST, None)]
         assert chain.health()[0].error is None
+
+    on_virtual_time(story)
+
+
+def test_the_chain_is_down_when_every_node_has_failed_for_so_long() -> None:
+    async def story() -> None:
+        nodes = Nodes()
+        chain = chain_to(nodes, FIRST, SECOND)
+        least = timedelta(seconds=30)
+        nodes.tell("*", httpx.Response(502))
+        await chain.reading(ADDRESS)
+        await asyncio.sleep(60)
+        assert chain.down_for(least) is None
+        nodes.tell("*", httpx.Response(503), SECOND)
+        await chain.reading(ADDRESS)
+        await asyncio.sleep(29)
+        assert chain.down_for(least) is None
+        await asyncio.sleep(1)
+        assert chain.down_for(least) == f"{FIRST}: HTTP 502; {SECOND}: HTTP 503"
+        nodes.well_again()
+        await asyncio.sleep(60)
+        await chain.reading(ADDRESS)
+        assert chain.down_for(least) is None
 
     on_virtual_time(story)
 

@@ -210,7 +210,7 @@ def test_a_host_that_nobody_serves_is_named_with_the_reason() -> None:
         detail = await detail_of(nobody)
         await nobody.close()
         assert detail.startswith(f"{url}: ")
-        assert "onnect" in detail
+        assert "Connect call failed" in detail
 
     with_server(story)
 

@@ -82,6 +82,13 @@ class Chain:
     def health(self) -> tuple[NodeHealth, ...]:
         return tuple(node.health for node in self._nodes)
 
+    def down_for(self, least: timedelta) -> str | None:
+        """What is wrong with the nodes when none of them has worked for that long, else None."""
+        nodes = self.health()
+        if any(node.since is None or self._now() - node.since < least for node in nodes):
+            return None
+        return "; ".join(f"{node.url}: {node.error}" for node in nodes)
+
     async def close(self) -> None:
         for node in self._nodes:
             await node.close()

@@ -27,16 +27,18 @@ SUSPENDED_MAX = 300.0
 ANSWER_MAX = 4 * 2**20
 """Bytes of one answer, unpacked."""
 
-API_KEY_HEADER = "TRON-PRO-API-KEY"
+API_KEY_HEADER = b"TRON-PRO-API-KEY"
 LIMITED = re.compile(
     r"suspended for|frequency limit|daily usage|rate exceeded|allowed_rps|lack of computing resources", re.IGNORECASE
 )
 """What a node says when it is asked too often (tron-energy D1, D3)."""
 _SUSPENDED_FOR = re.compile(r"suspended for (\d{1,9}) ?s", re.IGNORECASE)
+_SSL_CONTEXT = re.compile(r" ssl:(default|<.*?>)")
+"""aiohttp tells of it whenever it cannot connect; it helps nobody."""
 _TEXT_MAX = 200
 _SECRET_MIN = 8
-_CLOSED = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError, httpx.ConnectTimeout)
-"""How a connection looks that the other side had closed; over aiohttp it is a ConnectTimeout."""
+_NETWORK = (httpx.NetworkError, httpx.RemoteProtocolError, httpx.ConnectTimeout)
+"""A connection that was not made, or broke. httpx-aiohttp says ConnectTimeout to both; the text tells them apart."""
 
 
 def loop_time() -> float:
@@ -124,7 +126,7 @@ class Door(httpx.AsyncBaseTransport):
             except NodeFailed:
                 raise
             except Exception as error:  # noqa: BLE001 - transports raise their library's own errors too; none is an answer
-                if last or not isinstance(error, _CLOSED):
+                if last or not isinstance(error, _NETWORK):
                     raise NodeFailed(self._broken(error)) from None
         raise AssertionError
 
@@ -138,21 +140,20 @@ class Door(httpx.AsyncBaseTransport):
                     raise NodeFailed(f"the answer is larger than {ANSWER_MAX} bytes")
         finally:
             await response.aclose()
-        return httpx.Response(response.status_code, headers=_kept(response.headers), content=bytes(body))
+        headers = None if response.status_code == HTTPStatus.OK else _kept(response.headers)
+        return httpx.Response(response.status_code, headers=headers, content=bytes(body))
 
     def _addressed(self, request: httpx.Request, key: str) -> httpx.Request:
-        headers = request.headers.copy()
-        headers.update(self._credentials)
+        headers = [*request.headers.raw, *self._credentials]
         if key:
-            headers[API_KEY_HEADER] = key
+            headers.append((API_KEY_HEADER, key.encode()))
         url = f"{self._prefix}{request.url.path}{self._query}"
         return httpx.Request(request.method, url, headers=headers, content=request.content)
 
     def _broken(self, error: Exception) -> str:
-        """A connection that was never made says why; of anything else only the kind is safe to show."""
-        if isinstance(error, httpx.ConnectError):
-            return self.readable(str(error)) or "no connection"
-        return f"the connection broke ({type(error).__name__})"
+        """The network's errors say what happened; of any other only the kind is sure to hold no secret."""
+        text = self.readable(_SSL_CONTEXT.sub("", str(error))) if isinstance(error, _NETWORK) else ""
+        return text or f"the connection broke ({type(error).__name__})"
 
     def readable(self, text: str) -> str:
         """What a node said, as one short line without secrets."""
@@ -168,11 +169,11 @@ def shown_url(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
-def _credentials(parts: SplitResult) -> dict[str, str]:
+def _credentials(parts: SplitResult) -> list[tuple[bytes, bytes]]:
     if parts.username is None:
-        return {}
+        return []
     pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-    return {"Authorization": "Basic " + b64encode(pair.encode()).decode()}
+    return [(b"Authorization", b"Basic " + b64encode(pair.encode()))]
 
 
 def _secrets(parts: SplitResult, keys: Sequence[str]) -> list[str]:
