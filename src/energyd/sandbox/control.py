@@ -102,8 +102,12 @@ class Control:
             "spent_sun": books.spent_sun,
             "burned_sun": sum(use.burned_sun for use in self.world.uses),
             "charges": charges,
-            "accounts": [self._account(address) for address in list(self.world.accounts)],
+            "accounts": [self._account(address) for address in self._people()],
         }
+
+    def _people(self) -> list[str]:
+        known = self.world.accounts.items()
+        return [address for address, account in known if not account.is_contract and address != self.world.lender]
 
     def _account(self, address: str) -> Body:
         hosted = self.netts.host_mode.hosted.get(address)
