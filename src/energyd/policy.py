@@ -10,7 +10,8 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic.config import JsonDict
 
 from energyd.fields import (
     Address,
@@ -46,19 +47,28 @@ class WatchedAddress(Shape):
 
     address: Address
     label: Text = ""
+    """A name for people."""
 
 
 def _bare_address(value: object) -> object:
-    return {"address": value} if isinstance(value, str) else value
+    if isinstance(value, dict | WatchedAddress):
+        return value
+    if isinstance(value, str):
+        return {"address": value}
+    raise ValueError(f"{shown(value)} is not an address; write one, or address and label below it")
 
 
 class KeepWindow(Shape):
     """A stretch of the week in which the floor is kept; one that ends before it starts runs over midnight."""
 
     days: Days = frozenset(range(7))
+    """Days of the week on which the window starts; default: all."""
     start: Annotated[Clock, Field(alias="from")]
+    """Time of day."""
     end: Annotated[Clock, Field(alias="to")]
+    """Time of day; 24:00 is the end of the day."""
     timezone: Timezone = UTC
+    """The time zone of both."""
 
     @model_validator(mode="after")
     def _has_length(self) -> "KeepWindow":
@@ -84,14 +94,23 @@ class EnergyRule(Shape):
     """Keep the energy of each address above a floor."""
 
     floor: Energy
+    """Rent when the energy that will still be there falls below this."""
     target: Energy | None = None
+    """And rent up to this; default: the floor."""
     keep: Keep = "always"
+    """When the floor is kept. While active: as long as energy was used in the last `active_within`."""
     active_within: Annotated[Duration, at_least(1)] = timedelta(minutes=30)
+    """For `keep: while_active`."""
     renew_before: Duration = timedelta(seconds=90)
+    """Count energy that expires within this time as gone already."""
     check_every: Annotated[Duration, at_least(1)] = timedelta(seconds=15)
+    """How often the address is read."""
     max_price: PriceCap = PriceLimit(burn_percent=Decimal(100))
+    """The most that a unit of energy may cost; above it, hold and say why."""
     cooldown: Duration = timedelta(seconds=30)
+    """Least time between two orders for one address."""
     on_unknown: Literal["hold", "assume_empty"] = "hold"
+    """What to do while the address cannot be read."""
 
     @model_validator(mode="after")
     def _target_reaches_floor(self) -> "EnergyRule":
@@ -104,21 +123,45 @@ class EnergyRule(Shape):
         return self.floor if self.target is None else self.target
 
 
+_WHEN_AND_WHAT: JsonDict = {
+    "oneOf": [{"required": ["cron"]}, {"required": ["at"]}],
+    "anyOf": [
+        {"required": ["contract", "function"]},
+        {"required": ["energy"], "properties": {"energy": {"not": {"const": "auto"}}}},
+    ],
+}
+"""What `PlannedCall._says_when_and_what` checks, for the JSON Schema."""
+
+
 class PlannedCall(Shape):
     """Contract calls that are known beforehand, at one moment or again and again."""
 
     name: Name
+    """A name that no other call of this policy has."""
     cron: Cron | None = None
+    """When, as minute hour day month weekday; or `at`."""
     at: Moment | None = None
+    """When, once; or `cron`."""
     timezone: Timezone = UTC
+    """The time zone of `cron`."""
     lead: Duration = timedelta(minutes=3)
+    """Have the energy on chain this long before."""
     hold: Duration = timedelta(minutes=20)
+    """And keep it that long after."""
     contract: Address | None = None
+    """The contract that is called."""
     function: Function | None = None
+    """Its function."""
     arguments: Annotated[tuple[Any, ...], listed] = ()
+    """What the function is called with, for the estimate."""
     count: Annotated[int, Whole("a number of calls", 1, 100_000)] = 1
+    """This many such calls."""
     energy: AutoEnergy = "auto"
+    """Energy of one call; auto asks the node."""
     margin: Percent = Decimal(0)
+    """Added to the estimate."""
+
+    model_config = ConfigDict(json_schema_extra=_WHEN_AND_WHAT)
 
     @model_validator(mode="after")
     def _says_when_and_what(self) -> "PlannedCall":
@@ -135,9 +178,13 @@ class HostModeRule(Shape):
     """Keep Host Mode cycles topped up."""
 
     min_cycles: Annotated[int, Whole("cycles", 1, 10_000)]
+    """Order when fewer remain."""
     top_up_to: Annotated[int, Whole("cycles", 1, 10_000)]
+    """And order up to this."""
     check_every: Annotated[Duration, at_least(10)] = timedelta(minutes=10)
+    """How often the cycles are read."""
     max_cycle_price: Money
+    """The most that a cycle may cost."""
 
     @model_validator(mode="after")
     def _tops_up(self) -> "HostModeRule":
@@ -150,8 +197,11 @@ class Budget(Shape):
     """The most that may be spent, in sun: for one order, and in rolling windows of wall-clock time."""
 
     per_order: Money
+    """The most that one order may cost."""
     per_hour: Money
+    """The most within any hour."""
     per_day: Money
+    """The most within any 24 hours."""
 
     @model_validator(mode="after")
     def _windows_grow(self) -> "Budget":
@@ -178,18 +228,24 @@ class Policy(Shape):
     """One policy file."""
 
     policy: Name
+    """The name of the policy."""
     description: Text = ""
+    """What it is for."""
     enabled: Switch = True
+    """A policy that is not enabled is checked and then left out."""
     mode: Literal["observe"] | None = None
+    """Observe: decide and log, and spend nothing, whatever the daemon does."""
     addresses: Annotated[
         tuple[Annotated[WatchedAddress, BeforeValidator(_bare_address)], ...],
         Field(min_length=1),
         listed,
     ]
+    """The addresses that it watches."""
     energy: EnergyRule | None = None
     planned_calls: Annotated[tuple[PlannedCall, ...], listed] = ()
     host_mode: HostModeRule | None = None
     budget: Spending
+    """The most that it may spend; `unlimited` must be written out."""
 
     @property
     def name(self) -> str:

@@ -17,6 +17,8 @@ BURN_SUN = 100
 """Sun that a unit of energy costs without rented energy, since 2025-08-29. The chain is asked before money is spent."""
 TRONGRID_REQUESTS_A_DAY = 100_000
 """TronGrid's free plan, for one key."""
+HEADS_A_SECOND = Fraction(1, 3)
+"""The node's latest block is asked for once a block time and shared by all addresses."""
 DAY = timedelta(days=1)
 
 
@@ -55,16 +57,17 @@ def price_max_sun(rule: EnergyRule) -> Fraction:
 
 
 def node_requests(policies: Iterable[Policy]) -> Fraction:
-    """Readings a second that enabled policies ask of the node."""
-    default = EnergyRule(floor=0).check_every
-    return sum(
-        (
-            Fraction(len(policy.addresses)) / _seconds(policy.energy.check_every if policy.energy else default)
-            for policy in policies
-            if policy.enabled and (policy.energy or policy.planned_calls)
-        ),
-        Fraction(0),
-    )
+    """Requests a second that enabled policies ask of the node, the shared look at its head included."""
+    paces = [
+        Fraction(len(policy.addresses) * _requests_a_check(policy.energy)) / _seconds(policy.energy.check_every)
+        for policy in policies
+        if policy.enabled and policy.energy
+    ]
+    return sum(paces, Fraction(0)) + (HEADS_A_SECOND if paces else 0)
+
+
+def _requests_a_check(rule: EnergyRule) -> int:
+    return 2 if rule.keep == "while_active" else 1
 
 
 def netts_requests(policies: Iterable[Policy]) -> Fraction:

@@ -1,5 +1,6 @@
 """What pydantic found, as faults: one sentence of ours for one mistake, at its place in the file."""
 
+import re
 from collections.abc import Iterator
 from difflib import get_close_matches
 from functools import lru_cache
@@ -37,38 +38,67 @@ def _misspelt(kind: type[Shape], found: list[ErrorDetails]) -> set[tuple[str | i
 
 
 def _fault(kind: type[Shape], root: Node, details: ErrorDetails) -> ConfigFault:
-    nodes, loc = root.path(details["loc"]), details["loc"]
-    node, at_key = nodes[-1], False
+    loc = details["loc"]
+    node = root.path(loc)[-1]
     if details["type"] == "extra_forbidden":
-        problem, hint, at_key = *_unknown(kind, loc), True
-    elif details["type"] == "missing":
-        problem, hint, at_key = f"{loc[-1]!r} is missing", _example(kind, loc), node is not root
-    else:
-        problem, hint = _said(details, node)
+        return ConfigFault(node.key_place, *_unknown(kind, loc))
+    if details["type"] == "missing":
+        place = node.place if node is root else node.key_place
+        return ConfigFault(place, f"{loc[-1]!r} is missing", f"write {REQUIRED.get(str(loc[-1]), loc[-1])!r}")
+    problem, hint = _said(details, node)
     error = details.get("ctx", {}).get("error")
     if isinstance(error, FaultAtKey):
         node = node.child(error.key) or node
     elif node.variables:
         problem = f"{in_words(node.variables)} cannot be used here"
-    return ConfigFault(node.key_place if at_key else node.place, problem, hint)
+        hint = "" if _quotes(hint, node.text) else hint
+    return ConfigFault(node.place, problem, hint)
+
+
+def _quotes(hint: str, secret: str) -> bool:
+    """Whether a word of what must not be told stands in the hint."""
+    return any(word in hint for word in re.findall(r"\w+", secret))
 
 
 def _said(details: ErrorDetails, node: Node) -> tuple[str, str]:
-    """Problem and hint. Errors of our own types carry both; pydantic's few others get their words here."""
+    """Problem and hint. Errors of our own types carry both; pydantic's few others get their words here.
+
+    A value is quoted only where it is one of a few words: a list or a mapping may be a key in the wrong place.
+    """
     kind, context = details["type"], details.get("ctx", {})
-    value = shown(node.plain())
     if kind == "value_error":
         problem, _, hint = str(context["error"]).partition("; ")
         return problem, hint
     if kind in ("literal_error", "enum"):
-        return f"{value} is not known here", f"write {str(context['expected']).replace(chr(39), '')}"
-    if kind == "too_short":
-        return "the list is empty", "write at least one item, each on a line that starts with '- '"
-    if kind == "tuple_type":
-        return f"{value} is not a list", "write each item on a line that starts with '- '"
-    if kind in ("model_type", "model_attributes_type", "dict_type"):
-        return f"{value} is not a mapping", "write its keys below, indented by two spaces"
-    return f"{value} cannot be used here", "see the documentation of this key"
+        return f"{shown(node.plain())} is not known here", f"write {str(context['expected']).replace(chr(39), '')}"
+    return WORDS.get(kind, ("this value cannot be used here", "see the documentation of this key"))
+
+
+REQUIRED = {
+    "mode": "mode: dry-run",
+    "policy": "policy: payouts",
+    "addresses": "addresses: [TQn9Y2khEsLJW1ChVWFMSMeRDow5KcbLSE]",
+    "address": "address: TQn9Y2khEsLJW1ChVWFMSMeRDow5KcbLSE",
+    "budget": "budget: {per_order: 15 TRX, per_hour: 60 TRX, per_day: 400 TRX}",
+    "per_order": "per_order: 15 TRX",
+    "per_hour": "per_hour: 60 TRX",
+    "per_day": "per_day: 400 TRX",
+    "floor": "floor: 65_000",
+    "from": "from: 08:00",
+    "to": "to: 20:00",
+    "name": "name: payroll",
+    "min_cycles": "min_cycles: 2",
+    "top_up_to": "top_up_to: 10",
+    "max_cycle_price": "max_cycle_price: 4 TRX",
+}
+"""An example of each key that must be there."""
+
+WORDS = {
+    "too_short": ("the list is empty", "write at least one item"),
+    "tuple_type": ("this is not a list", "write each item on a line that starts with '- '"),
+    "model_type": ("this is not a mapping", "write its keys below, indented by two spaces"),
+    "model_attributes_type": ("this is not a mapping", "write its keys below, indented by two spaces"),
+}
 
 
 def _unknown(kind: type[Shape], loc: tuple[str | int, ...]) -> tuple[str, str]:
@@ -106,6 +136,12 @@ def _shape_in(annotation: object) -> type[Shape] | None:
     return next((shape for part in get_args(annotation) if (shape := _shape_in(part))), None)
 
 
+def shapes(kind: type[Shape]) -> set[type[Shape]]:
+    """Every shape in a file of this kind."""
+    below = {shape for annotation in keys(kind).values() if (shape := _shape_in(annotation))}
+    return {kind}.union(*(shapes(shape) for shape in below))
+
+
 @lru_cache(maxsize=8)
 def _homes(kind: type[Shape]) -> dict[str, str]:
     """Where each key belongs, in words, for keys that were written in the wrong mapping."""
@@ -118,9 +154,3 @@ def _homes(kind: type[Shape]) -> dict[str, str]:
                 yield from walk(below, f"below {key!r}")
 
     return dict(reversed(list(walk(kind, "at the start of a line"))))
-
-
-def _example(kind: type[Shape], loc: tuple[str | int, ...]) -> str:
-    shape = _shape_at(kind, loc[:-1])
-    field = next(field for name, field in shape.model_fields.items() if str(loc[-1]) in (name, field.alias))
-    return f"write {field.examples[0]}" if field.examples else f"write '{loc[-1]}: …'"

@@ -38,6 +38,8 @@ class Configuration:
     settings: Settings
     policies: tuple[Policy, ...]
     digest: str
+    file: Path
+    """The settings file, to be read again on reload."""
     advice: tuple[Advice, ...] = ()
 
 
@@ -52,7 +54,7 @@ def find_settings(path: Path | None, environ: Mapping[str, str]) -> Path:
         return Path(environ[SETTINGS_VARIABLE])
     found = next((file for file in SETTINGS_FILES if file.exists()), None)
     if found is None:
-        problem = f"no settings file: ${SETTINGS_VARIABLE} is not set, and there is no /etc/energyd/energyd.yaml either"
+        problem = f"there is no such file here, ${SETTINGS_VARIABLE} is not set, and there is no {SETTINGS_FILES[-1]}"
         raise ConfigFaults([ConfigFault(Place("energyd.yaml"), problem, "name one with --config PATH")])
     return found
 
@@ -79,7 +81,7 @@ def load(path: Path, environ: Mapping[str, str], *, need_key: bool = True) -> Co
     if settings is None or faults:
         raise _sorted(faults)
     advice = (*advice_on_settings(settings, root, policies.policies), *policies.advice)
-    return Configuration(settings, policies.policies, _digest(settings, policies.policies), tuple(sorted(advice)))
+    return Configuration(settings, policies.policies, _digest(settings, policies.policies), path, tuple(sorted(advice)))
 
 
 def load_policies(paths: Sequence[Path], environ: Mapping[str, str]) -> PolicySet:

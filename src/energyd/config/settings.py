@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, SecretStr, ValidationInfo, WithJsonSchema, model_validator
 
 from energyd.fields import Duration, FaultAtKey, Shape, Whole, at_least, listed, shown
 from energyd.model import Mode, OrderLimits
@@ -38,7 +38,8 @@ def _split_url(value: object) -> SplitResult:
     except ValueError:
         good = False
     if not good or re.search(r"\s", str(value)):
-        raise ValueError(f"{shown(value)} is not the address of a server; write it like 'https://netts.io'")
+        what = "this" if "@" in str(value) else shown(value)
+        raise ValueError(f"{what} is not the address of a server; write it like 'https://netts.io'")
     return parts
 
 
@@ -57,11 +58,23 @@ def is_plain(url: str) -> bool:
     return parts.scheme == "http" and not is_loopback(parts.hostname or "")
 
 
-Url = Annotated[
+def _private_url(value: object) -> str:
+    url = _url(value)
+    if is_plain(url):
+        raise ValueError("over http the key travels readable to another machine; write https://")
+    return url
+
+
+_LOOPBACK = r"(localhost|127(\.[0-9]{1,3}){3}|\[[0:]*:0*1\])"
+Url = Annotated[str, BeforeValidator(_url), WithJsonSchema({"type": "string", "pattern": r"^https?://[^\s?#@]+$"})]
+PrivateUrl = Annotated[
     str,
-    BeforeValidator(_url),
-    WithJsonSchema({"type": "string", "pattern": r"^https?://[^\s?#@]+$", "description": "the address of a server"}),
+    BeforeValidator(_private_url),
+    WithJsonSchema(
+        {"type": "string", "pattern": rf"^(https://[^\s?#@/]+|http://{_LOOPBACK}(:[0-9]{{1,5}})?)(/[^\s?#@]*)?$"}
+    ),
 ]
+"""A server that is sent a key: http only on this machine."""
 
 
 def _secret(value: object) -> SecretStr:
@@ -189,8 +202,7 @@ Listen = Annotated[
     WithJsonSchema(
         {
             "type": "string",
-            "pattern": r"^(unix:.+|(127(\.[0-9]{1,3}){3}|localhost|\[[0:]*:0*1\]):[0-9]{1,5})$",
-            "description": "unix:PATH, or a loopback HOST:PORT",
+            "pattern": rf"^(unix:.+|{_LOOPBACK}:[0-9]{{1,5}})$",
             "examples": ["unix:/run/energyd/energyd.sock", "127.0.0.1:8480"],
         }
     ),
@@ -205,13 +217,16 @@ Timeout = Annotated[Duration, at_least(1)]
 class NodeSettings(Shape):
     """The TRON node that is asked."""
 
-    url: Annotated[Url, Field(description="any TRON full node's HTTP API")] = "https://api.trongrid.io"
-    fallbacks: Annotated[
-        tuple[Url, ...], listed, Field(description="asked in this order while the first one fails")
-    ] = ()
-    api_keys: Annotated[tuple[Secret, ...], listed, Field(description="used in turn")] = ()
-    max_rps: Annotated[RequestRate, Field(description="requests a second, over everything asked of the node")] = 12
-    timeout: Annotated[Timeout, Field(description="how long to wait for one answer")] = timedelta(seconds=10)
+    url: Url = "https://api.trongrid.io"
+    """Any TRON full node's HTTP API."""
+    fallbacks: Annotated[tuple[Url, ...], listed] = ()
+    """Asked in this order while the first one fails."""
+    api_keys: Annotated[tuple[Secret, ...], listed] = ()
+    """Keys for the node, used in turn."""
+    max_rps: RequestRate = 12
+    """Requests a second, over everything that is asked of the node."""
+    timeout: Timeout = timedelta(seconds=10)
+    """How long to wait for one answer."""
 
     def keys(self) -> tuple[str, ...]:
         return tuple(key.get_secret_value() for key in self.api_keys)
@@ -221,7 +236,9 @@ class OrderEnergy(Shape):
     """The smallest and the largest amount of energy that one order may have."""
 
     min: Annotated[int, Whole("energy", 1, 1_000_000_000)] = 61_000
+    """Netts sells no less in one order; smaller needs are rounded up."""
     max: Annotated[int, Whole("energy", 1, 1_000_000_000)] = 3_000_000
+    """Larger needs take several orders."""
 
     @model_validator(mode="after")
     def _min_is_below_max(self) -> "OrderEnergy":
@@ -234,30 +251,37 @@ class CyclesPerOrder(Shape):
     """The largest number of Host Mode cycles that one order may have."""
 
     max: Annotated[int, Whole("cycles", 1, 10_000)] = 100
+    """Larger needs take several orders."""
 
 
 class NettsSettings(Shape):
-    """The account at Netts from which energy is rented. Live mode needs a key and `real_ip`."""
+    """The account at Netts from which energy is rented."""
 
-    url: Annotated[Url, Field(description="Netts, or a sandbox of it")] = "https://netts.io"
-    api_key: Annotated[Secret | None, Field(description="better as ${NETTS_API_KEY} than written out")] = None
-    api_key_file: Annotated[FilePath | None, Field(description="a file with nothing but the key")] = None
-    real_ip: Annotated[SingleIp | None, Field(description="the whitelisted address from which you leave")] = None
-    max_rps: Annotated[RequestRate, Field(description="requests a second")] = 1
-    timeout: Annotated[Timeout, Field(description="how long to wait for one answer")] = timedelta(seconds=30)
+    url: PrivateUrl = "https://netts.io"
+    """Netts, or a sandbox of it."""
+    api_key: Secret | None = None
+    """The key, better as ${NETTS_API_KEY} than written out."""
+    api_key_file: FilePath | None = None
+    """A file with nothing but the key. Without key and file, the systemd credential netts_api_key is taken."""
+    real_ip: SingleIp | None = None
+    """The whitelisted address from which you leave. Live orders need it."""
+    max_rps: RequestRate = 1
+    """Requests a second."""
+    timeout: Timeout = timedelta(seconds=30)
+    """How long to wait for one answer."""
     order_energy: OrderEnergy = OrderEnergy()
     cycles_per_order: CyclesPerOrder = CyclesPerOrder()
 
+    model_config = ConfigDict(json_schema_extra={"not": {"required": ["api_key", "api_key_file"]}})
+
     @model_validator(mode="after")
-    def _key_stays_private(self) -> "NettsSettings":
+    def _has_one_key(self) -> "NettsSettings":
         if self.api_key is not None and self.api_key_file is not None:
             raise FaultAtKey("api_key_file", "both api_key and api_key_file are given; remove one")
-        if is_plain(self.url):
-            raise FaultAtKey("url", "the key would travel readable to another machine; write https://")
         return self
 
     def key(self) -> str:
-        """The key for Netts; a loaded configuration that asked for it has one."""
+        """The key for Netts; a configuration that was loaded with `need_key` has one."""
         assert self.api_key is not None
         return self.api_key.get_secret_value()
 
@@ -270,26 +294,27 @@ class LogSettings(Shape):
     """What is logged, and in which form."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
-    format: Annotated[
-        Literal["json", "console"] | None, Field(description="left out: console on a terminal, else json")
-    ] = None
+    """The least important events that are logged."""
+    format: Literal["json", "console"] | None = None
+    """Left out: console on a terminal, json otherwise."""
 
 
 class Settings(Shape):
     """The settings of a daemon: energyd.yaml."""
 
-    mode: Annotated[Mode, Field(strict=False, description="live spends money; dry-run decides and logs only")]
+    mode: Annotated[Mode, Field(strict=False)]
+    """Live spends money; dry-run decides and logs, and spends nothing."""
     node: NodeSettings = NodeSettings()
     netts: NettsSettings = NettsSettings()
-    policies: Annotated[
-        FilePath, Field(validate_default=True, description="a file, a folder (*.yaml, *.yml) or a glob")
-    ] = Path("policies")
+    policies: Annotated[FilePath, Field(validate_default=True)] = Path("policies")
+    """A policy file, a folder of them (*.yaml, *.yml), or a glob. Relative paths start at this file."""
     state: LedgerFile = Path("/var/lib/energyd/energyd.db")
-    listen: Annotated[Listen, Field(description="the control API, /metrics and the page to look at")] = UnixSocket(
-        Path("/run/energyd/energyd.sock")
-    )
+    """The ledger: a SQLite file that remembers what was ordered and spent."""
+    listen: Listen = UnixSocket(Path("/run/energyd/energyd.sock"))
+    """Where the control API, /metrics and the page to look at are: unix:PATH, or HOST:PORT on this machine."""
     log: LogSettings = LogSettings()
-    alerts: Annotated[tuple[AlertUrl, ...], listed, Field(description="where raised and cleared alerts go")] = ()
+    alerts: Annotated[tuple[AlertUrl, ...], listed] = ()
+    """Notification URLs to which raised and cleared alerts are sent."""
 
 
 # --- the key from outside the file ----------------------------------------------------------------------------------

@@ -207,8 +207,8 @@ class _Builder:
         anchor, tag = getattr(event, "anchor", None), getattr(event, "tag", None)
         if anchor is not None and anchor not in self.anchors:
             self.anchors.add(anchor)
-            problem = f"the anchor or alias {anchor!r} is not understood here"
-            self._fault(self._at(event), problem, "write the value out where it is used")
+            problem = "an anchor (&) or alias (*) is not understood here"
+            self._fault(self._at(event), problem, "write the value out, or quote a text that starts so")
         if tag is not None:
             self._fault(self._at(event), "a YAML tag is not understood here", "remove the word that starts with '!'")
         return anchor is not None or tag is not None
