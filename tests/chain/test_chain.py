@@ -444,6 +444,18 @@ def test_a_node_that_does_not_know_headers_is_asked_for_whole_blocks_and_that_is
     on_virtual_time(story)
 
 
+def test_a_busy_node_is_not_asked_for_whole_blocks() -> None:
+    async def story() -> None:
+        nodes = Nodes()
+        nodes.tell("getblock", BROKEN["busy"])
+        reading = await chain_to(nodes).reading(ADDRESS)
+        assert isinstance(reading, NoReading)
+        assert "lack of computing resources" in reading.detail
+        assert not nodes.asked("getnowblock")
+
+    on_virtual_time(story)
+
+
 def test_the_head_is_told_or_chain_unavailable_raised() -> None:
     async def story() -> None:
         nodes = Nodes()
@@ -738,9 +750,9 @@ def test_what_is_secret_in_a_url_is_sent_and_never_shown(caplog: pytest.LogCaptu
     async def story() -> None:
         nodes = Nodes()
         url = "https://node-user:pass%40word@first.example:8443/v1/path-secret?apikey=query-secret"
-        echo = "you said /v1/path-secret/wallet?apikey=query-secret as node-user with header-secret"
+        echo = "you said /v1/path-secret/wallet?apikey=query-secret as node-user with header-secret-too"
         nodes.tell("getaccountresource", httpx.Response(200, json={"Error": echo}))
-        chain = chain_to(nodes, url, keys=("header-secret",))
+        chain = chain_to(nodes, url, keys=("header-secret", "header-secret-too"))
         unread = await chain.reading(ADDRESS)
         request = nodes.asked("getaccountresource")[0]
         assert str(request.url) == (
@@ -754,7 +766,7 @@ def test_what_is_secret_in_a_url_is_sent_and_never_shown(caplog: pytest.LogCaptu
         unconnected = await chain.reading(ADDRESS)
         shown = f"{unread!r} {unconnected!r} {chain.health()!r} {chain!r} {vars(chain)!r} {caplog.text}"
         assert "https://first.example:8443" in shown
-        for secret in ("path-secret", "query-secret", "header-secret", "node-user", "pass@word", "pass%40word"):
+        for secret in ("path-secret", "query-secret", "header-secret", "-too", "node-user", "pass@word", "pass%40word"):
             assert secret not in shown
 
     with caplog.at_level("DEBUG"):
