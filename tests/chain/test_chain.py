@@ -147,7 +147,7 @@ def body_of(name: str) -> httpx.Response:
     return httpx.Response(recording.get("status", 200), json=recording["body"])
 
 
-BROKEN = {
+BROKEN: dict[str, Answer] = {
     "error": httpx.Response(200, json={"Error": "class java.lang.NullPointerException : null"}),
     "recorded invalid hex": body_of("mainnet-error-invalid-hex"),
     "recorded invalid address": body_of("nile-error-invalid-address-field"),
