@@ -1,0 +1,6 @@
+"""What energyd remembers and promises. The only place where money rules are kept by the store itself."""
+
+from energyd.ledger.ledger import Ledger
+from energyd.ledger.reads import OrderEvent, Reader
+
+__all__ = ["Ledger", "OrderEvent", "Reader"]
