@@ -24,8 +24,8 @@ from energyd.core import alerts
 from energyd.engine import Engine
 from energyd.errors import ChainUnavailable, ConfigFaults, LedgerError, NettsUnavailable
 from energyd.ledger.ledger import Ledger
-from energyd.model import Mode, OrderLimits, Reason
-from energyd.netts.client import Buyer, Netts
+from energyd.model import OPEN, Mode, Order, Reason
+from energyd.netts.client import Netts
 from energyd.policy import Policy
 from energyd.rounds import Rounds
 from energyd.telemetry import Log, LogEvent
@@ -97,7 +97,9 @@ class Daemon:
         self._alarms = Alarms(ledger, log, now)
         self._scheduler = AsyncIOScheduler(timezone=UTC)
         self._stop = asyncio.Event()
-        self._netts_failures, self._auth_error = Failures(), None
+        self._netts_url = configuration.settings.netts.url
+        self._netts_failures = Failures()
+        self._auth_error: str | None = None
         self._ledger_error: str | None = None
         self._policies_error: str | None = None
 
@@ -148,12 +150,12 @@ class Daemon:
     async def _go_round(self) -> None:
         await self._read_everything()
         self._take_on_addresses()
-        self._rounds.take_on(await self._ledger.addresses_with_open_orders())
+        self._rounds.take_on(order.address for order in await self._ledger.orders(states=OPEN))
         await self._rounds.run()
 
     def _take_on_addresses(self) -> None:
-        for policy in set(self.engine.policies.values()):
-            if policy.energy is not None:
+        for policy in self._configuration.policies:
+            if policy.enabled and policy.energy is not None:
                 self._rounds.take_on(policy.watched(), spread=min(policy.energy.check_every, timedelta(seconds=5)))
 
     async def _end(self) -> None:
@@ -162,7 +164,7 @@ class Daemon:
             await self.engine.write_down()
         await self._ledger.close()
         await self._chain.close()
-        await self._netts.close()
+        await self._netts.aclose()
         self._log.emit(LogEvent.DAEMON_STOPPED)
 
     # --- work -----------------------------------------------------------------------------------------------------
@@ -209,7 +211,7 @@ class Daemon:
         known = self.engine.known
         unknown_before = known.prices.rent_sun is None
         known.prices = replace(
-            known.prices, rent_sun=quote.rent_sun, cycle_sun=quote.cycle_sun, rent_read_at=self._now()
+            known.prices, rent_sun=quote.rent_sun, cycle_sun=quote.cycle_sun, rent_read_at=quote.rent_read_at
         )
         if unknown_before:
             waiting = [a for a, decision in self.engine.latest.items() if decision.reason is Reason.PRICE_UNKNOWN]
@@ -240,7 +242,7 @@ class Daemon:
         change = self._netts_failures.heard(what, None if error is None else str(error))
         if change is not None:
             event = LogEvent.NETTS_FAILED if change else LogEvent.NETTS_RECOVERED
-            self._log.emit(event, url=self._netts.url, error=None if error is None else str(error))
+            self._log.emit(event, url=self._netts_url, error=None if error is None else str(error))
 
     async def _write_down(self) -> None:
         try:
@@ -257,9 +259,9 @@ class Daemon:
         await self._alarms.tell(await self._facts())
 
     async def _facts(self) -> alerts.Facts:
-        orders = ()
+        orders: tuple[Order, ...] = ()
         with contextlib.suppress(LedgerError):
-            orders = await self._ledger.all_open_orders()
+            orders = await self._ledger.orders(states=OPEN)
         return alerts.Facts(
             now=self._now(),
             orders=orders,
@@ -295,7 +297,7 @@ class Daemon:
         self._policies_error = None
         before, self._configuration = self._configuration, configuration
         await self._adopt(configuration.policies, before.policies, configuration.digest)
-        await self._ledger.forgive_refusals(self._now())
+        await self._ledger.forgive_refusals()
         self._take_on_addresses()
 
     async def _adopt(self, policies: tuple[Policy, ...], before: tuple[Policy, ...], digest: str) -> None:
@@ -332,7 +334,7 @@ def build(
     node, vendor = configuration.settings.node, configuration.settings.netts
     chain = Chain(
         (node.url, *node.fallbacks),
-        api_keys=node.keys(),
+        api_keys=[key.get_secret_value() for key in node.api_keys],
         max_rps=node.max_rps,
         timeout=node.timeout,
         now=now,
@@ -341,9 +343,10 @@ def build(
             LogEvent.NODE_RECOVERED if error is None else LogEvent.NODE_FAILED, url=url, error=error
         ),
     )
+    assert vendor.api_key is not None, "a configuration that was loaded to run has a key"
     netts = Netts(
         url=vendor.url,
-        api_key=vendor.key(),
+        api_key=vendor.api_key.get_secret_value(),
         real_ip=vendor.real_ip,
         max_rps=vendor.max_rps,
         timeout=vendor.timeout,
@@ -353,13 +356,13 @@ def build(
     engine = Engine(
         chain=chain,
         account=netts,
-        buyer=Buyer(netts) if mode is Mode.LIVE else None,
+        buyer=netts if mode is Mode.LIVE else None,
         ledger=ledger,
         log=log,
         now=now,
         rng=rng,
         host=host,
-        limits=OrderLimits(vendor.order_energy.min, vendor.order_energy.max, vendor.cycles_per_order.max),
+        limits=vendor.limits,
         request_deadline=vendor.timeout,
     )
     return Daemon(

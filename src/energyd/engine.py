@@ -102,6 +102,7 @@ class Engine:
         self._longest_flight = life.longest_flight(request_deadline).total_seconds()
         self._ticking: set[str] = set()
         self._unresolved_since: dict[str, float] = {}
+        self._shown_in: dict[str, datetime] = {}
         self.policies: Mapping[str, Policy] = {}
         self.known = Known()
         self.latest: dict[str, Decision] = {}
@@ -330,11 +331,25 @@ class Engine:
         rentals = (await self._ledger.memory(order.address, order.policy, self._now())).rentals
         came = supply.arrived(order, seen.reading, rentals)
         if not supply.is_whole(order, came, seen.reading.energy_limit):
+            self._shown_in.pop(order.key, None)
+            return
+        if not self._is_confirmed(order, seen.reading):
             return
         now = self._now()
         after = await self._ledger.record(order, Event.SEEN, now, delivered_at=now, detail=f"the limit rose by {came}")
         seconds = round((now - (order.sent_at or order.intended_at)).total_seconds(), 3)
         self._log.order(LogEvent.ENERGY_DELIVERED, after, seconds=seconds)
+
+    def _is_confirmed(self, order: Order, reading: Reading) -> bool:
+        """Whether the energy is still there one block after it first showed.
+
+        A node shows what waits in its pool as if it were done, and may lose it again (tron-energy A9).
+        """
+        shown_in = self._shown_in.setdefault(order.key, reading.block_at)
+        if reading.block_at <= shown_in:
+            return False
+        del self._shown_in[order.key]
+        return True
 
     async def _inquire(self, order: Order, seen: "Seen") -> None:
         verdict, said = await self._judge(order, seen)
@@ -349,7 +364,7 @@ class Engine:
         since = self._unresolved_since.setdefault(order.key, seen.began)
         over_at = since + self._longest_flight
         funds = await self._funds_after(order, over_at)
-        spends = await self._ledger.spends_since(order.baseline.funds_read_at or order.baseline.taken_at, but=order)
+        spends = await self._other_spends(order)
         memory = await self._ledger.memory(order.address, order.policy, self._now())
         after = evidence.After(
             flight_over=seen.began >= over_at,
@@ -357,6 +372,12 @@ class Engine:
             funds=funds,
         )
         return evidence.judge(order, after, memory.rentals, spends)
+
+    async def _other_spends(self, order: Order) -> list[Order]:
+        """Every other order of the account that was sent since the account was read for the baseline."""
+        since = order.baseline.funds_read_at or order.baseline.taken_at
+        found = await self._ledger.orders(since=since - life.SEND_WITHIN)
+        return [other for other in found if other.key != order.key and other.sent_at and other.sent_at >= since]
 
     async def _funds_after(self, order: Order, over_at: float) -> Funds | None:
         """The account as read since the order was sent, and once the longest flight is over, since then."""

@@ -1,0 +1,81 @@
+"""Commands that run something: the daemon, the demo, the sandbox."""
+
+import asyncio
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from energyd.cli import options
+
+if TYPE_CHECKING:
+    from energyd.config.load import Configuration
+
+
+def run(
+    config: options.Config = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Decide and log only, whatever the mode in the configuration is.")
+    ] = False,
+    once: Annotated[bool, typer.Option("--once", help="Take one decision for every address, then exit.")] = False,
+) -> None:
+    """Run the daemon: watch the addresses and rent by the policies. SIGTERM ends it, SIGHUP reads the files again."""
+    configuration = options.load_configuration(config, need_key=True)
+    asyncio.run(_run(configuration, dry_run=dry_run, once=once))
+
+
+async def _run(configuration: "Configuration", *, dry_run: bool, once: bool) -> None:
+    import socket
+    from datetime import UTC, datetime
+    from random import SystemRandom
+
+    from energyd import daemon
+    from energyd.config.load import load
+    from energyd.ledger.ledger import Ledger
+    from energyd.model import Mode
+    from energyd.telemetry import Log
+
+    def now() -> datetime:
+        return datetime.now(UTC)
+
+    settings = configuration.settings
+    form = settings.log.format or ("console" if sys.stdout.isatty() else "json")
+    host = f"{socket.gethostname()}:{os.getpid()}"
+    rng = SystemRandom()
+    ledger = Ledger.open(settings.state, now=now(), host=host, rng=rng)
+    built = daemon.build(
+        configuration,
+        mode=Mode.DRY_RUN if dry_run else settings.mode,
+        ledger=ledger,
+        log=Log(now=now, form=form, level=settings.log.level),
+        now=now,
+        rng=rng,
+        host=host,
+        reload=lambda: load(configuration.file, os.environ),
+    )
+    with daemon.signals(built):
+        await built.run(once=once)
+
+
+def demo(
+    json: Annotated[bool, typer.Option("--json", help="Print the log of the simulated day and nothing else.")] = False,
+    hours: Annotated[int, typer.Option("--hours", min=1, max=72, help="How many simulated hours.")] = 24,
+    seed: Annotated[int, typer.Option("--seed", help="Chance: the same seed gives the same day.")] = 1,
+) -> None:
+    """Run the real daemon through a simulated day against the sandbox. Needs no account, no network, no root."""
+    from energyd.cli.demo import show
+
+    show(hours=hours, seed=seed, json=json)
+
+
+def sandbox(
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Where to listen on 127.0.0.1.")] = 8490,
+    seed: Annotated[int, typer.Option("--seed", help="Chance: delays and prices.")] = 1,
+    balance: Annotated[str, typer.Option("--balance", help="What the pretend account holds.")] = "1000 TRX",
+    delivery: Annotated[str, typer.Option("--delivery", help="How long rented energy takes to arrive.")] = "3s",
+) -> None:
+    """Serve the simulated node and the simulated Netts on loopback, for trying policies and for tests."""
+    from energyd.cli.serve_sandbox import serve
+
+    serve(port=port, seed=seed, balance=balance, delivery=delivery)

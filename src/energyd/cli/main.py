@@ -1,0 +1,95 @@
+"""The command `energyd`: its table of commands, and how errors become exit statuses.
+
+Exit status: 0 done; 1 it failed; 2 wrong usage; 78 a configuration or policy fault. No traceback reaches a user: what
+energyd can name is printed as one line, what it cannot is a bug and is printed as one too.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from energyd import __version__
+from energyd.cli import control, files, views
+from energyd.errors import ConfigFaults, EnergydError
+
+EXIT_FAILED = 1
+EXIT_CONFIG = 78
+EXIT_INTERRUPTED = 130
+
+app = typer.Typer(
+    name="energyd",
+    help="Keeps TRON addresses supplied with rented energy, by policy, and says why.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+for command in (
+    control.run,
+    files.check,
+    files.schema,
+    control.demo,
+    control.sandbox,
+    views.status,
+    views.decisions,
+    views.explain,
+    views.orders,
+):
+    app.command()(command)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    print(__version__)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Keeps TRON addresses supplied with rented energy, by policy, and says why."""
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    try:
+        app()
+    except ConfigFaults as faults:
+        for fault in faults.faults:
+            print(fault, file=sys.stderr)
+        count = len(faults.faults)
+        print(f"energyd: {count} fault{'' if count == 1 else 's'} in the configuration", file=sys.stderr)
+        sys.exit(EXIT_CONFIG)
+    except EnergydError as error:
+        sys.exit(_fail(str(error)))
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of our output went away, as `head` does; Python must not complain about it while exiting.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(EXIT_FAILED)
+    except Exception as error:  # noqa: BLE001 - the last place where a bug can still become one readable line
+        sys.exit(_fail(f"this is a bug in energyd, please report it: {type(error).__name__}: {error}"))
+
+
+def _fail(text: str) -> int:
+    print(f"energyd: {text}", file=sys.stderr)
+    return EXIT_FAILED
+
+
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", "-c", help="energyd.yaml; default: $ENERGYD_CONFIG, here, /etc/energyd.")
+]

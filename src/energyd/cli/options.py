@@ -1,0 +1,70 @@
+"""Options that several commands share, and how they open what they read."""
+
+import os
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from energyd import units
+
+if TYPE_CHECKING:
+    from energyd.config.load import Configuration
+
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", "-c", help="The configuration; default: $ENERGYD_CONFIG, ./energyd.yaml, /etc/energyd/energyd.yaml."
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+Since = Annotated[
+    str | None, typer.Option("--since", help="How far back, such as 30m, 2d, or a moment: 2026-11-21T09:00:00Z.")
+]
+Address = Annotated[str | None, typer.Option("--address", "-a", help="Only this address.")]
+
+
+def load_configuration(path: Path | None, *, need_key: bool = False) -> "Configuration":
+    """The configuration. Raises ConfigFaults; a key for Netts is asked for only by what asks Netts."""
+    from energyd.config.load import find_settings, load
+
+    return load(find_settings(path, os.environ), os.environ, need_key=need_key)
+
+
+def read_since(text: str | None) -> datetime | None:
+    """The moment that `--since` names. Raises typer.BadParameter for what is neither a duration nor a moment."""
+    if text is None:
+        return None
+    if re.fullmatch(r"[0-9dhms]+", text):
+        try:
+            return datetime.now(UTC) - units.read_duration(text)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(
+            f"{text!r} is neither a duration (30m, 2d) nor a moment (2026-11-21T09:00:00Z)"
+        ) from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def checked_address(text: str) -> str:
+    """A TRON address from the command line. Raises typer.BadParameter with what is wrong with it."""
+    from energyd.fields import read_address
+
+    try:
+        return read_address(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def age_text(moment: datetime, now: datetime) -> str:
+    """How long ago, roughly: 12s, 3m, 2h, 5d."""
+    seconds = max(int((now - moment) / timedelta(seconds=1)), 0)
+    for size, letter in ((86_400, "d"), (3_600, "h"), (60, "m")):
+        if seconds >= 2 * size:
+            return f"{seconds // size}{letter}"
+    return f"{seconds}s"

@@ -1,0 +1,390 @@
+"""Commands that show what the ledger holds: status, decisions, explain, orders.
+
+They read the ledger file and not the daemon, so they work when the daemon is down, too.
+"""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from energyd import units
+from energyd.cli import options, printing
+from energyd.model import OPEN, Action, Alert, Decision, Guard, Memory, Order, OrderState, Reason
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from energyd.config.load import Configuration
+    from energyd.ledger.reads import Reader
+    from energyd.policy import Policy
+
+T = TypeVar("T")
+FOLLOW_EVERY_SECONDS = 1.0
+FOLLOW_AT_ONCE = 10_000
+NEARLY_SPENT = 0.8
+_COLOURS = {Action.RENT: "green", Action.ORDER_CYCLES: "green", Action.HOLD: "default"}
+_CALM = (Reason.ENOUGH, Reason.IN_FLIGHT, Reason.OUTSIDE_WINDOW, Reason.INACTIVE, Reason.COOLDOWN, Reason.DRY_RUN)
+
+
+def _with_ledger(configuration: "Configuration", work: "Callable[[Reader], Awaitable[T]]") -> T:
+    async def open_and_work() -> T:
+        from energyd.ledger.ledger import Ledger
+
+        async with Ledger.open_to_read(configuration.settings.state) as ledger:
+            return await work(ledger)
+
+    return asyncio.run(open_and_work())
+
+
+# --- status ---------------------------------------------------------------------------------------------------------
+
+
+def status(config: options.Config = None, json: options.Json = False) -> None:
+    """Show the addresses, their energy, what is rented, what was spent, and open alerts."""
+    configuration = options.load_configuration(config)
+    state = _with_ledger(configuration, lambda ledger: _gather(configuration, ledger))
+    if json:
+        printing.print_json(state.as_rows())
+    else:
+        _show_status(state)
+
+
+class State:
+    """What `status` shows."""
+
+    def __init__(
+        self,
+        now: datetime,
+        policies: "Sequence[Policy]",
+        decisions: dict[str, Decision],
+        memories: dict[str, Memory],
+        alerts: Sequence[tuple[Alert, datetime]],
+    ) -> None:
+        self.now, self.policies, self.decisions, self.memories, self.alerts = now, policies, decisions, memories, alerts
+
+    def as_rows(self) -> dict[str, Any]:
+        return {
+            "at": self.now,
+            "addresses": [row for policy in self.policies for row in self._addresses(policy)],
+            "policies": [self.spending(policy) for policy in self.policies],
+            "alerts": [
+                {"alert": str(alert.name), "subject": alert.subject or None, "summary": alert.summary, "since": since}
+                for alert, since in self.alerts
+            ],
+        }
+
+    def _addresses(self, policy: "Policy") -> Iterable[dict[str, Any]]:
+        from energyd.telemetry import order_row
+
+        for watched in policy.addresses:
+            decision, memory = self.decisions.get(watched.address), self.memories[watched.address]
+            yield {
+                "address": watched.address,
+                "label": watched.label or None,
+                "policy": policy.name,
+                "floor": policy.energy.floor if policy.energy else None,
+                "available": decision.available if decision else None,
+                "in_flight": decision.in_flight if decision else None,
+                "decided_at": decision.at if decision else None,
+                "action": str(decision.action) if decision else None,
+                "reason": str(decision.reason) if decision else None,
+                "detail": (decision.detail or None) if decision else None,
+                "orders": [order_row(order) for order in live_orders(memory)],
+                "pauses": [{"since": p.since, "until": p.until, "reason": p.why or None} for p in memory.pauses],
+            }
+
+    def spending(self, policy: "Policy") -> dict[str, Any]:
+        memory = next(iter(self.memories[address] for address in policy.watched()))
+        budget = policy.limits
+        return {
+            "policy": policy.name,
+            "spent_hour_trx": units.trx(memory.spent_hour_sun),
+            "spent_day_trx": units.trx(memory.spent_day_sun),
+            "budget_hour_trx": units.trx(budget.per_hour) if budget else None,
+            "budget_day_trx": units.trx(budget.per_day) if budget else None,
+        }
+
+
+async def _gather(configuration: "Configuration", ledger: "Reader") -> State:
+    now = datetime.now(UTC)
+    policies = [policy for policy in configuration.policies if policy.enabled]
+    return State(
+        now=now,
+        policies=policies,
+        decisions={decision.address: decision for decision in await ledger.latest_decisions()},
+        memories={
+            address: await ledger.memory(address, policy.name, now)
+            for policy in policies
+            for address in policy.watched()
+        },
+        alerts=await ledger.standing_alerts(),
+    )
+
+
+def live_orders(memory: Memory) -> list[Order]:
+    """The orders that still matter for an address: on the way, delivered, or unclear."""
+    live = [order for order in memory.rentals if order.state in OPEN]
+    return [*live, memory.unsettled] if memory.unsettled else live
+
+
+def _show_status(state: State) -> None:
+    console = printing.console()
+    if not state.decisions:
+        console.print("No decision was taken yet: start the daemon with [bold]energyd run[/].")
+    names = ("address", "policy", ">energy", ">floor", ">on its way", "rented until", "last decision", "when")
+    table = printing.table(*names)
+    for policy in state.policies:
+        for watched in policy.addresses:
+            decision = state.decisions.get(watched.address)
+            table.add_row(
+                watched.label or watched.address,
+                policy.name,
+                *_energy_cells(decision, policy),
+                _rented_until(state.memories[watched.address]),
+                _reason_text(decision),
+                options.age_text(decision.at, state.now) + " ago" if decision else "",
+            )
+    console.print(table)
+    for policy in state.policies:
+        _show_spending(console, state.spending(policy))
+    for alert, since in state.alerts:
+        console.print(f"[bold red]{alert.name}[/] since {since:%Y-%m-%d %H:%M} UTC: {alert.summary}", highlight=False)
+    for pause in {pause for memory in state.memories.values() for pause in memory.pauses}:
+        whose = pause.address or pause.policy or "everything"
+        console.print(f"[yellow]paused[/] {whose} since {pause.since:%Y-%m-%d %H:%M} UTC {pause.why}", highlight=False)
+
+
+def _energy_cells(decision: Decision | None, policy: "Policy") -> tuple[str, str, str]:
+    floor = policy.energy.floor if policy.energy else None
+    available = decision.available if decision else None
+    if available is None:
+        shown = "[dim]unknown[/]"
+    else:
+        shown = f"[{'red' if floor is not None and available < floor else 'green'}]{available:,}[/]"
+    return shown, printing.number(floor), printing.number((decision.in_flight or None) if decision else None)
+
+
+def _rented_until(memory: Memory) -> str:
+    ends = [order.until_at for order in memory.rentals if order.state in (OrderState.PLACED, OrderState.DELIVERED)]
+    return f"{max(ends):%H:%M:%S}" if ends else ""
+
+
+def _reason_text(decision: Decision | None) -> str:
+    if decision is None:
+        return "[dim]none yet[/]"
+    colour = _COLOURS[decision.action] if decision.reason in _CALM or decision.action is not Action.HOLD else "yellow"
+    return f"[{colour}]{decision.action} · {decision.reason}[/]"
+
+
+def _show_spending(console: "Console", row: dict[str, Any]) -> None:
+    for window in ("hour", "day"):
+        spent, budget = row[f"spent_{window}_trx"], row[f"budget_{window}_trx"]
+        name = f"{row['policy']}, last {'24 h' if window == 'day' else window}"
+        if budget is None:
+            console.print(f"{name:<28} {spent} TRX of an unlimited budget", highlight=False)
+        else:
+            console.print(
+                f"{name:<28} {_bar(spent / budget if budget else 0)} {spent} of {budget} TRX", highlight=False
+            )
+
+
+def _bar(share: Any, width: int = 20) -> str:
+    full = min(int(share * width + (1 if share and share * width < 1 else 0)), width)
+    colour = "red" if share >= 1 else "yellow" if share >= NEARLY_SPENT else "green"
+    return f"[{colour}]{'█' * full}[/][dim]{'░' * (width - full)}[/]"
+
+
+# --- decisions ------------------------------------------------------------------------------------------------------
+
+
+def decisions(
+    config: options.Config = None,
+    address: options.Address = None,
+    since: options.Since = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="The most to show.")] = 50,
+    changes: Annotated[bool, typer.Option("--changes", help="Leave out those that repeat the one before.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new ones as they are taken.")] = False,
+    json: options.Json = False,
+) -> None:
+    """Show recent decisions, oldest first, each with its reason."""
+    configuration = options.load_configuration(config)
+    wanted = options.checked_address(address) if address else None
+    begin = options.read_since(since)
+
+    async def read(ledger: "Reader", after: datetime | None, most: int) -> list[Decision]:
+        found = await ledger.decisions(address=wanted, since=after, limit=most, with_repeats=not changes)
+        return sorted(found, key=lambda decision: decision.at)
+
+    async def show(ledger: "Reader") -> None:
+        found = await read(ledger, begin, limit)
+        if not follow:
+            _show_decisions(found, json=json)
+            return
+        newest = begin or datetime.now(UTC)
+        while True:
+            _print_lines(found, json=json)
+            newest = found[-1].at if found else newest
+            await asyncio.sleep(FOLLOW_EVERY_SECONDS)
+            found = await read(ledger, newest + timedelta(microseconds=1), FOLLOW_AT_ONCE)
+
+    _with_ledger(configuration, show)
+
+
+def _show_decisions(found: Sequence[Decision], *, json: bool) -> None:
+    from energyd.telemetry import decision_fields
+
+    if json:
+        printing.print_json([{"at": decision.at} | printing.known(decision_fields(decision)) for decision in found])
+        return
+    if not found:
+        print("No decisions.")
+        return
+    table = printing.table("when (UTC)", "address", "decision", ">available", ">gap", ">energy", ">cost", "why")
+    for decision in found:
+        table.add_row(
+            f"{decision.at:%m-%d %H:%M:%S}",
+            printing.short(decision.address),
+            _reason_text(decision),
+            printing.number(decision.available),
+            printing.number(decision.gap or None),
+            printing.number(decision.energy),
+            units.trx_text(decision.cost_sun) if decision.cost_sun is not None else "",
+            decision.detail,
+        )
+    printing.console().print(table)
+
+
+def _print_lines(found: Sequence[Decision], *, json: bool) -> None:
+    from energyd.telemetry import decision_fields, dump_json
+
+    for decision in found:
+        if json:
+            sys.stdout.write(dump_json({"at": decision.at} | printing.known(decision_fields(decision))).decode() + "\n")
+        else:
+            line = f"{decision.at:%H:%M:%S} {printing.short(decision.address)} {decision.action} {decision.reason}"
+            sys.stdout.write(f"{line} {decision.detail}".rstrip() + "\n")
+    sys.stdout.flush()
+
+
+# --- explain --------------------------------------------------------------------------------------------------------
+
+
+def explain(
+    address: Annotated[str, typer.Argument(help="The address, as it stands in its policy.")],
+    config: options.Config = None,
+    json: options.Json = False,
+) -> None:
+    """Show why the last decision about an address was what it was: demand, supply, gap, and each guard."""
+    configuration = options.load_configuration(config)
+    wanted = options.checked_address(address)
+
+    async def read(ledger: "Reader") -> Decision | None:
+        return next((decision for decision in await ledger.latest_decisions() if decision.address == wanted), None)
+
+    decision = _with_ledger(configuration, read)
+    if decision is None:
+        raise typer.BadParameter(f"no decision about {wanted} is in the ledger")
+    if json:
+        from energyd.telemetry import decision_fields
+
+        fields = printing.known(decision_fields(decision))
+        printing.print_json({"at": decision.at} | fields | {"guards": decision.guards})
+    else:
+        _show_explanation(decision)
+
+
+def _show_explanation(decision: Decision) -> None:
+    console = printing.console()
+    console.print(f"[bold]{decision.address}[/], policy {decision.policy}, {decision.at:%Y-%m-%d %H:%M:%S} UTC")
+    console.print(f"{_reason_text(decision)}{f': {decision.detail}' if decision.detail else ''}", highlight=False)
+    figures = printing.table("figure", ">energy", "meaning", head=False)
+    for name, value, meaning in (
+        ("demand", decision.demand, "must be there"),
+        ("available", decision.available, "can be spent now"),
+        ("in flight", decision.in_flight, "ordered and not on chain yet"),
+        ("supply", decision.supply, "will still be there at the moment that counts"),
+        ("gap", decision.gap, "is missing"),
+        ("order", decision.energy, _order_meaning(decision)),
+    ):
+        if value is not None or name == "available":
+            figures.add_row(name, "unknown" if value is None else f"{value:,}", meaning)
+    console.print(figures)
+    if decision.guards:
+        console.print(_guard_table(decision.guards))
+
+
+def _order_meaning(decision: Decision) -> str:
+    if decision.price_sun is None or decision.cost_sun is None:
+        return "would be ordered; the price is not known"
+    verb = "ordered" if decision.action is Action.RENT else "would be ordered"
+    return f"{verb} at {decision.price_sun} sun = {units.trx_text(decision.cost_sun)}"
+
+
+def _guard_table(guards: Sequence[Guard]) -> "Table":
+    table = printing.table("guard", "passed", "figure", "limit")
+    for guard in guards:
+        table.add_row(str(guard.reason), "[green]yes[/]" if guard.passed else "[red]no[/]", guard.figure, guard.limit)
+    return table
+
+
+# --- orders ---------------------------------------------------------------------------------------------------------
+
+
+def orders(
+    config: options.Config = None,
+    address: options.Address = None,
+    policy: Annotated[str | None, typer.Option("--policy", "-p", help="Only this policy.")] = None,
+    since: options.Since = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="The most to show.")] = 50,
+    json: options.Json = False,
+) -> None:
+    """Show the ledger's orders, newest first."""
+    configuration = options.load_configuration(config)
+    wanted = options.checked_address(address) if address else None
+    begin = options.read_since(since)
+    found = _with_ledger(
+        configuration, lambda ledger: ledger.orders(address=wanted, policy=policy, since=begin, limit=limit)
+    )
+    if json:
+        from energyd.telemetry import order_row
+
+        printing.print_json([order_row(order) for order in found])
+        return
+    if not found:
+        print("No orders.")
+        return
+    printing.console().print(_order_table(found))
+
+
+_STATE_COLOURS = {
+    OrderState.UNRESOLVED: "bold red",
+    OrderState.REFUSED: "yellow",
+    OrderState.UNDELIVERED: "red",
+    OrderState.DELIVERED: "green",
+    OrderState.PLACED: "cyan",
+}
+
+
+def _order_table(found: Sequence[Order]) -> "Table":
+    table = printing.table(
+        "when (UTC)", "order", "address", "policy", ">energy", ">cost", "state", "Netts' id", "outcome"
+    )
+    for order in found:
+        colour = _STATE_COLOURS.get(order.state, "default")
+        table.add_row(
+            f"{order.intended_at:%m-%d %H:%M:%S}",
+            order.key[:12],
+            printing.short(order.address),
+            order.policy,
+            printing.number(order.energy or order.cycles),
+            units.trx_text(order.cost_max_sun if order.cost_sun is None else order.cost_sun),
+            f"[{colour}]{order.state}[/]",
+            order.netts_order_id or "",
+            "" if order.outcome == "accepted" else order.outcome,
+        )
+    return table
