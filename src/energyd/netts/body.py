@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 MAX_BODY = 1 << 20
-"""Bytes of a body that are looked at; a longer one counts as unreadable. Real ones stay below 100 kB."""
+"""Bytes of a body that are looked at; a longer one counts as unreadable. The recorded ones are below 2 kB."""
 MAX_TEXT = 200
 """Characters of Netts' own words that are kept."""
 MAX_ID = 100
