@@ -11,7 +11,7 @@ from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from difflib import get_close_matches
 from functools import lru_cache
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 from zoneinfo import ZoneInfo, available_timezones
 
 import base58
@@ -118,11 +118,11 @@ Switch = Annotated[bool, BeforeValidator(_switch), WithJsonSchema({"enum": [True
 _DIGITS = r"(0|[1-9][0-9]*(_[0-9]+)*)"
 
 
-def _whole(value: object, what: str, low: int, high: int) -> int:
+def _whole(value: object, what: str, low: int, high: int, example: int) -> int:
     if isinstance(value, str) and len(value) <= LONGEST_TEXT and re.fullmatch(_DIGITS, value, re.ASCII):
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError(f"{shown(value)} is not {what}; write a whole number such as {low or 65_000}")
+        raise ValueError(f"{shown(value)} is not {what}; write a whole number such as {example}")
     if not low <= value <= high:
         raise ValueError(f"{shown(value)} is out of range; write {what} from {low} to {high}")
     return value
@@ -135,13 +135,14 @@ class Whole(GroupedMetadata):
     what: str
     low: int
     high: int
+    example: int
 
     def __iter__(self) -> Iterator[object]:
         forms = [
             {"type": "integer", "minimum": self.low, "maximum": self.high},
             {"type": "string", "pattern": f"^{_DIGITS}$"},
         ]
-        yield BeforeValidator(lambda value: _whole(value, self.what, self.low, self.high))
+        yield BeforeValidator(lambda value: _whole(value, self.what, self.low, self.high, self.example))
         yield WithJsonSchema({"anyOf": forms, "description": f"{self.what}, from {self.low} to {self.high}"})
 
 
@@ -193,11 +194,11 @@ def at_least(seconds: int) -> AfterValidator:
     return AfterValidator(check)
 
 
-Energy = Annotated[int, Whole("energy", 0, MAX_ENERGY)]
+Energy = Annotated[int, Whole("an amount of energy", 0, MAX_ENERGY, 65_000)]
 
 
 def _auto_energy(value: object) -> object:
-    return value if value == "auto" else _whole(value, "energy, or 'auto'", 1, MAX_ENERGY)
+    return value if value == "auto" else _whole(value, "an amount of energy or auto", 1, MAX_ENERGY, 65_000)
 
 
 AutoEnergy = Annotated[
@@ -328,6 +329,21 @@ Function = Annotated[
     _schema(_FUNCTION_PATTERN, "a function of the contract, with its types", "transfer(address,uint256)"),
 ]
 
+
+def _argument(value: object) -> object:
+    if isinstance(value, str | int):
+        return value
+    if isinstance(value, tuple):
+        return tuple(_argument(item) for item in value)
+    raise ValueError(
+        f"{shown(value)} is no argument of a contract; write a text, a number, true, false, or a list of these"
+    )
+
+
+Argument = Annotated[
+    Any, BeforeValidator(_argument), WithJsonSchema({"type": ["string", "number", "boolean", "array"]})
+]
+
 # --- calendar -------------------------------------------------------------------------------------------------------
 
 
@@ -336,7 +352,7 @@ def read_timezone(text: str) -> ZoneInfo:
     try:
         return ZoneInfo(text)
     except (KeyError, ValueError, OSError):
-        near = get_close_matches(text, available_timezones(), n=1)
+        near = get_close_matches(text, [name for name in available_timezones() if "/" in name], n=1)
     meant = f"did you mean '{near[0]}'?" if near else "write it like 'Europe/Berlin' or 'UTC'"
     raise ValueError(f"{text!r} is not a time zone; {meant}")
 

@@ -7,7 +7,7 @@ in two policies, is checked where all files are at hand (config/load.py).
 from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
@@ -15,6 +15,7 @@ from pydantic.config import JsonDict
 
 from energyd.fields import (
     Address,
+    Argument,
     AutoEnergy,
     Clock,
     Cron,
@@ -152,9 +153,9 @@ class PlannedCall(Shape):
     """The contract that is called."""
     function: Function | None = None
     """Its function."""
-    arguments: Annotated[tuple[Any, ...], listed] = ()
+    arguments: Annotated[tuple[Argument, ...], listed] = ()
     """What the function is called with, for the estimate."""
-    count: Annotated[int, Whole("a number of calls", 1, 100_000)] = 1
+    count: Annotated[int, Whole("a number of calls", 1, 100_000, 40)] = 1
     """This many such calls."""
     energy: AutoEnergy = "auto"
     """Energy of one call; auto asks the node."""
@@ -177,9 +178,9 @@ class PlannedCall(Shape):
 class HostModeRule(Shape):
     """Keep Host Mode cycles topped up."""
 
-    min_cycles: Annotated[int, Whole("cycles", 1, 10_000)]
+    min_cycles: Annotated[int, Whole("a number of cycles", 1, 10_000, 10)]
     """Order when fewer remain."""
-    top_up_to: Annotated[int, Whole("cycles", 1, 10_000)]
+    top_up_to: Annotated[int, Whole("a number of cycles", 1, 10_000, 10)]
     """And order up to this."""
     check_every: Annotated[Duration, at_least(10)] = timedelta(minutes=10)
     """How often the cycles are read."""

@@ -23,12 +23,17 @@ def shaped(kind: type[S], root: Node, context: object = None) -> tuple[S | None,
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False)
     misspelt = _misspelt(kind, found)
-    return None, [
-        _fault(kind, root, details)
-        for details in found
-        if not any(node.broken for node in root.path(details["loc"]))
-        and not (details["type"] == "missing" and details["loc"] in misspelt)
-    ]
+    return None, [_fault(kind, root, details) for details in found if not _follows(details, root, misspelt)]
+
+
+def _follows(details: ErrorDetails, root: Node, misspelt: set[tuple[str | int, ...]]) -> bool:
+    """Whether this is only the consequence of another fault: one mistake is one fault."""
+    nodes = root.path(details["loc"])
+    if any(node.broken for node in nodes):
+        return True
+    if details["type"] == "missing":
+        return details["loc"] in misspelt
+    return details["type"] == "too_short" and bool(nodes[-1].value)  # pydantic counts the good items only
 
 
 def _misspelt(kind: type[Shape], found: list[ErrorDetails]) -> set[tuple[str | int, ...]]:
@@ -77,8 +82,8 @@ def _said(details: ErrorDetails, node: Node) -> tuple[str, str]:
 REQUIRED = {
     "mode": "mode: dry-run",
     "policy": "policy: payouts",
-    "addresses": "addresses: [TQn9Y2khEsLJW1ChVWFMSMeRDow5KcbLSE]",
-    "address": "address: TQn9Y2khEsLJW1ChVWFMSMeRDow5KcbLSE",
+    "addresses": "addresses: [T…]",
+    "address": "address: T…",
     "budget": "budget: {per_order: 15 TRX, per_hour: 60 TRX, per_day: 400 TRX}",
     "per_order": "per_order: 15 TRX",
     "per_hour": "per_hour: 60 TRX",

@@ -208,7 +208,7 @@ Listen = Annotated[
     ),
 ]
 
-RequestRate = Annotated[int, Whole("requests a second", 1, 1000)]
+RequestRate = Annotated[int, Whole("a number of requests", 1, 1000, 5)]
 Timeout = Annotated[Duration, at_least(1)]
 
 # --- the file -------------------------------------------------------------------------------------------------------
@@ -235,9 +235,9 @@ class NodeSettings(Shape):
 class OrderEnergy(Shape):
     """The smallest and the largest amount of energy that one order may have."""
 
-    min: Annotated[int, Whole("energy", 1, 1_000_000_000)] = 61_000
+    min: Annotated[int, Whole("an amount of energy", 1, 1_000_000_000, 61_000)] = 61_000
     """Netts sells no less in one order; smaller needs are rounded up."""
-    max: Annotated[int, Whole("energy", 1, 1_000_000_000)] = 3_000_000
+    max: Annotated[int, Whole("an amount of energy", 1, 1_000_000_000, 61_000)] = 3_000_000
     """Larger needs take several orders."""
 
     @model_validator(mode="after")
@@ -250,7 +250,7 @@ class OrderEnergy(Shape):
 class CyclesPerOrder(Shape):
     """The largest number of Host Mode cycles that one order may have."""
 
-    max: Annotated[int, Whole("cycles", 1, 10_000)] = 100
+    max: Annotated[int, Whole("a number of cycles", 1, 10_000, 100)] = 100
     """Larger needs take several orders."""
 
 

@@ -164,21 +164,21 @@ class _Builder:
         except yaml.MarkedYAMLError as error:
             raise self._syntax_fault(error, text) from None
         except (ValueError, OverflowError):  # PyYAML turns "\\U99999999" into a character without looking
-            raise ConfigFault(Place(self.file), "an escape in double quotes stands for no character") from None
+            raise ConfigFault(Place(self.file, 1, 1), "an escape in double quotes stands for no character") from None
         return root, self.faults
 
     def _document(self) -> Node:
         next(self.events)
         if isinstance(next(self.events), yaml.StreamEndEvent):
-            raise ConfigFault(Place(self.file), "the file is empty")
+            raise ConfigFault(Place(self.file, 1, 1), "the file is empty")
         first = next(self.events)
         root = self._node(first, self._at(first), 0)
         next(self.events)
         after = next(self.events)
         if not isinstance(after, yaml.StreamEndEvent):
-            raise ConfigFault(self._at(after), "a second document starts here", "one file holds one; remove the '---'")
+            raise ConfigFault(self._at(after), "a second document starts here", "a file holds one: remove the '---'")
         if root.value is None and not root.broken:
-            raise ConfigFault(Place(self.file), "the file is empty")
+            raise ConfigFault(Place(self.file, 1, 1), "the file is empty")
         if not isinstance(root.value, dict):
             raise ConfigFault(root.place, "the file is not a mapping", "start with keys, like 'policy: payouts'")
         return root
@@ -267,13 +267,17 @@ class _Builder:
         node.value = _resolved(text) if event.implicit[0] and text == event.value else text
 
     def _syntax_fault(self, error: yaml.MarkedYAMLError, text: str) -> ConfigFault:
-        mark = error.problem_mark or error.context_mark
+        unfinished = any(word in (error.problem or "") for word in _UNFINISHED)
+        mark = (error.context_mark if unfinished else None) or error.problem_mark
         line, column = (mark.line, mark.column) if mark else (0, 0)
         lines = text.splitlines()
         at = lines[line][column : column + 1] if line < len(lines) else ""
         problem, hint = _syntax_words(error.problem or "", at)
         return ConfigFault(Place(self.file, line + 1, column + 1), problem, hint)
 
+
+_UNFINISHED = ("expected ':'", "expected ','", "unexpected end of stream", "unexpected document separator")
+"""What PyYAML notices late; the place where it started says more."""
 
 # Our words for PyYAML's: a part of its text, what is wrong, what to write instead.
 _SYNTAX = (
