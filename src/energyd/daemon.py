@@ -37,7 +37,7 @@ FUNDS_EVERY = timedelta(minutes=3)
 """`userinfo` allows about 1000 calls a day (netts-api 12)."""
 BURN_PRICE_EVERY = timedelta(minutes=30)
 ALERTS_EVERY = timedelta(seconds=5)
-WRITE_EVERY = timedelta(seconds=1)
+WRITE_EVERY = timedelta(seconds=5)
 FORGET_EVERY = timedelta(hours=6)
 FIRST_READS_WITHIN = timedelta(seconds=10)
 STOP_WITHIN = timedelta(seconds=3)
@@ -191,9 +191,25 @@ class Daemon:
         )
         for name, work, every in jobs:
             self._scheduler.add_job(
-                work, "interval", seconds=every.total_seconds(), id=name, coalesce=True, misfire_grace_time=None
+                self._job,
+                "interval",
+                args=(name, work),
+                seconds=every.total_seconds(),
+                id=name,
+                coalesce=True,
+                misfire_grace_time=None,
             )
         self._scheduler.start()
+
+    async def _job(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        """One run of a job. APScheduler prints what it catches, so nothing is left for it to catch."""
+        try:
+            await work()
+        except asyncio.CancelledError:
+            if not self._stop.is_set():
+                raise
+        except Exception as error:  # noqa: BLE001 - a job that fails once runs again at its next time
+            self._log.emit(LogEvent.FAULT, job=name, error=f"{type(error).__name__}: {error}")
 
     async def _read_everything(self) -> None:
         reads = asyncio.gather(self._read_prices(), self._read_funds(), self._read_burn_price())

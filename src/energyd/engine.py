@@ -15,11 +15,14 @@ from random import Random
 from typing import Protocol
 
 from energyd.core import evidence, order as life, supply
+from energyd.core.activity import Activity, follow
 from energyd.core.decide import decide
 from energyd.core.order import Event
 from energyd.errors import Conflict, Impossible, NettsUnavailable, OverBudget
 from energyd.ledger.ledger import Ledger
 from energyd.model import (
+    OPEN,
+    RENTAL_TIME,
     Accepted,
     Action,
     Baseline,
@@ -103,6 +106,7 @@ class Engine:
         self._ticking: set[str] = set()
         self._unresolved_since: dict[str, float] = {}
         self._shown_in: dict[str, datetime] = {}
+        self._activities: dict[str, Activity] = {}
         self.policies: Mapping[str, Policy] = {}
         self.known = Known()
         self.latest: dict[str, Decision] = {}
@@ -133,26 +137,31 @@ class Engine:
         if not await self._ledger.lease(address, self._host, now, now + max(3 * pace, LEASE_AT_LEAST)):
             return pace
         seen = await self._look(address, policy)
-        await self._carry_on(address, seen)
+        orders = await self._carry_on(address, seen)
         if policy is not None and policy.energy is not None:
-            await self._decide_and_act(policy, address, seen.reading)
-        return await self._again_in(address, policy, pace)
-
-    async def _again_in(self, address: str, policy: Policy | None, pace: timedelta) -> timedelta | None:
-        orders = await self._ledger.open_orders(address)
-        if any(order.state is OrderState.PLACED for order in orders):
-            return min(WATCH_EVERY, pace)
-        if any(order.state in (OrderState.SENT, OrderState.UNRESOLVED) for order in orders):
-            return min(INQUIRE_EVERY, pace)
-        return pace if policy is not None or orders else None
+            orders += await self._decide_and_act(policy, address, seen.reading)
+        is_open = any(order.state in OPEN for order in orders)
+        return _again_in(orders, pace) if is_open or policy is not None else None
 
     # --- look ---------------------------------------------------------------------------------------------------------
 
     async def _look(self, address: str, policy: Policy | None) -> "Seen":
         """The address as it is now, and when, on the loop's clock, the look began."""
         began = asyncio.get_running_loop().time()
-        active = policy is not None and policy.energy is not None and policy.energy.keep == "while_active"
-        return Seen(await self._chain.reading(address, with_activity=active), began)
+        with_activity = policy is not None and policy.energy is not None and policy.energy.keep == "while_active"
+        reading = await self._chain.reading(address, with_activity=with_activity)
+        if with_activity and isinstance(reading, Reading):
+            reading = replace(reading, last_used_at=await self._last_use(reading))
+        return Seen(reading, began)
+
+    async def _last_use(self, reading: Reading) -> datetime | None:
+        """When the address was really used last; what is not remembered here is worked out again from the ledger."""
+        before, shown_at = self._activities.get(reading.address, Activity()), reading.last_used_at
+        if shown_at is None or shown_at == before.shown_at:
+            return before.used_at
+        ended_then = await self._ledger.orders(address=reading.address, since=shown_at - 2 * RENTAL_TIME)
+        after = self._activities[reading.address] = follow(before, shown_at, ended_then)
+        return after.used_at
 
     async def _situation(self, policy: Policy, address: str, reading: Reading | NoReading) -> Situation:
         now = self._now()
@@ -170,16 +179,18 @@ class Engine:
 
     # --- decide -------------------------------------------------------------------------------------------------------
 
-    async def _decide_and_act(self, policy: Policy, address: str, reading: Reading | NoReading) -> None:
+    async def _decide_and_act(self, policy: Policy, address: str, reading: Reading | NoReading) -> list[Order]:
+        """Decide, and send what was decided; returns the order as it is then, if there is one."""
         try:
             decision, order = await self._commit(policy, address, reading)
         except (Conflict, OverBudget):
-            return
+            return []
         self.latest[address] = decision
         self._log.decision(decision)
-        if order is not None and self._buyer is not None:
-            self._log.order(LogEvent.ORDER_INTENDED, order)
-            await self._send(order, self._buyer)
+        if order is None or self._buyer is None:
+            return []
+        self._log.order(LogEvent.ORDER_INTENDED, order)
+        return [await self._send(order, self._buyer)]
 
     async def _commit(
         self, policy: Policy, address: str, reading: Reading | NoReading
@@ -235,14 +246,14 @@ class Engine:
 
     # --- act ----------------------------------------------------------------------------------------------------------
 
-    async def _send(self, order: Order, buyer: Buyer) -> None:
+    async def _send(self, order: Order, buyer: Buyer) -> Order:
         now = self._now()
         good_until = asyncio.get_running_loop().time() + life.SEND_WITHIN.total_seconds()
         sent = await self._ledger.mark_sending(order, now, good_until, now + life.SEND_WITHIN)
         self._log.order(LogEvent.ORDER_SENT, sent.order)
-        await self._take(sent.order, await buyer.order(sent))
+        return await self._take(sent.order, await buyer.order(sent))
 
-    async def _take(self, order: Order, outcome: Outcome) -> None:
+    async def _take(self, order: Order, outcome: Outcome) -> Order:
         """Write down what came back. The log is told first: a ledger that fails here must not hide a payment."""
         now = self._now()
         match outcome:
@@ -254,7 +265,7 @@ class Engine:
                     http_status=outcome.http_status,
                 )
                 self._log.order(LogEvent.ORDER_PLACED, placed, outcome="accepted")
-                await self._ledger.record(
+                return await self._ledger.record(
                     order,
                     Event.ACCEPTED,
                     now,
@@ -270,7 +281,7 @@ class Engine:
                     outcome=str(outcome.reason),
                     detail=outcome.text,
                 )
-                await self._ledger.record(
+                return await self._ledger.record(
                     order,
                     Event.REFUSED,
                     now,
@@ -282,7 +293,7 @@ class Engine:
             case Unclear():
                 unclear = replace(order, http_status=outcome.http_status, netts_order_id=outcome.netts_order_id)
                 self._log.order(LogEvent.ORDER_UNRESOLVED, unclear, outcome=outcome.why)
-                await self._ledger.record(
+                return await self._ledger.record(
                     order,
                     Event.UNCLEAR,
                     now,
@@ -293,15 +304,18 @@ class Engine:
 
     # --- carry on -----------------------------------------------------------------------------------------------------
 
-    async def _carry_on(self, address: str, seen: "Seen") -> None:
+    async def _carry_on(self, address: str, seen: "Seen") -> list[Order]:
         """Bring every open order as far as it can come now. An order that cannot be carried on is left as it is."""
+        carried = []
         for order in await self._ledger.open_orders(address):
             try:
-                await self._carry(order, seen)
+                carried.append(await self._carry(order, seen))
             except (Conflict, Impossible) as error:
                 self._log.emit(LogEvent.FAULT, address=address, order_key=order.key, error=str(error))
+                carried.append(order)
+        return carried
 
-    async def _carry(self, order: Order, seen: "Seen") -> None:
+    async def _carry(self, order: Order, seen: "Seen") -> Order:
         for _ in range(_STEPS_A_TICK):
             match life.next_step(order, self._now()):
                 case life.Record(event):
@@ -311,8 +325,8 @@ class Engine:
                 case life.Watch():
                     return await self._watch(order, seen)
                 case life.Rest():
-                    return None
-        return None
+                    break
+        return order
 
     async def _record_passing(self, order: Order, event: Event) -> Order:
         outcome = "" if event is Event.HOUR_OVER else "a tick broke off"
@@ -325,20 +339,21 @@ class Engine:
             self._log.order(LogEvent.RENTAL_EXPIRED, after, outcome=str(after.state))
         return after
 
-    async def _watch(self, order: Order, seen: "Seen") -> None:
+    async def _watch(self, order: Order, seen: "Seen") -> Order:
         if not isinstance(seen.reading, Reading):
-            return
+            return order
         rentals = (await self._ledger.memory(order.address, order.policy, self._now())).rentals
         came = supply.arrived(order, seen.reading, rentals)
         if not supply.is_whole(order, came, seen.reading.energy_limit):
             self._shown_in.pop(order.key, None)
-            return
+            return order
         if not self._is_confirmed(order, seen.reading):
-            return
+            return order
         now = self._now()
         after = await self._ledger.record(order, Event.SEEN, now, delivered_at=now, detail=f"the limit rose by {came}")
         seconds = round((now - (order.sent_at or order.intended_at)).total_seconds(), 3)
         self._log.order(LogEvent.ENERGY_DELIVERED, after, seconds=seconds)
+        return after
 
     def _is_confirmed(self, order: Order, reading: Reading) -> bool:
         """Whether the energy is still there one block after it first showed.
@@ -351,14 +366,15 @@ class Engine:
         del self._shown_in[order.key]
         return True
 
-    async def _inquire(self, order: Order, seen: "Seen") -> None:
+    async def _inquire(self, order: Order, seen: "Seen") -> Order:
         verdict, said = await self._judge(order, seen)
         event = {Verdict.PLACED: Event.SHOWN_PLACED, Verdict.NOT_PLACED: Event.SHOWN_NOT_PLACED}.get(verdict)
         if event is None:
-            return
+            return order
         after = await self._ledger.record(order, event, self._now(), detail=said)
         self._unresolved_since.pop(order.key, None)
         self._log.order(LogEvent.ORDER_RESOLVED, after, outcome=str(verdict), detail=said)
+        return after
 
     async def _judge(self, order: Order, seen: "Seen") -> tuple[Verdict, str]:
         since = self._unresolved_since.setdefault(order.key, seen.began)
@@ -404,6 +420,14 @@ class Seen:
 
     reading: Reading | NoReading
     began: float
+
+
+def _again_in(orders: Iterable[Order], pace: timedelta) -> timedelta:
+    """How soon to look again: soon while something is on its way, and in between while something is unclear."""
+    states = {order.state for order in orders}
+    if OrderState.PLACED in states:
+        return min(WATCH_EVERY, pace)
+    return min(INQUIRE_EVERY, pace) if OrderState.UNRESOLVED in states else pace
 
 
 def _baseline(situation: Situation) -> Baseline:
