@@ -16,8 +16,9 @@ from sqlalchemy import Connection, Engine
 
 from energyd.core.order import Event, advance
 from energyd.errors import Impossible, LedgerError
-from energyd.ledger import reads, store, writes
-from energyd.ledger.reads import OrderEvent, Reader
+from energyd.ledger import queries, store, writes
+from energyd.ledger.queries import OrderEvent
+from energyd.ledger.reads import Reader
 from energyd.ledger.tables import REVISION
 from energyd.model import Alert, AlertName, Decision, Order, Pause, Reason, Sent
 from energyd.policy import Budget
@@ -97,7 +98,7 @@ class Ledger(Reader):
         A lease of one's own of which more than two thirds are left is not written again, which spares the disk at most
         checks; so it is good for at least two thirds of the time that was asked for.
         """
-        held = await self._read(lambda c: reads.lease(c, address))
+        held = await self._read(lambda c: queries.lease(c, address))
         if held is not None and held.host == host and now + (until - now) * 2 / 3 < held.until <= until:
             return True
         return await self._write(lambda c: writes.lease(c, address, host, now, until))
@@ -206,4 +207,4 @@ class Ledger(Reader):
 
     async def set_hold_until(self, until: datetime | None) -> None:
         """No order before this moment; None lifts it."""
-        await self.set_meta(reads.HOLD_UNTIL, until.isoformat() if until else "")
+        await self.set_meta(queries.HOLD_UNTIL, until.isoformat() if until else "")

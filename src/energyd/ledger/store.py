@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 
 from energyd.errors import LedgerBusy, LedgerError, SchemaTooNew
 from energyd.ledger.tables import REVISION
@@ -47,7 +47,7 @@ def explained(path: Path) -> Iterator[None]:
     """Turns what the system and the store complain about into a LedgerError that names the file and what to do."""
     try:
         yield
-    except (OSError, SQLAlchemyError, sqlite3.Error) as error:
+    except (OSError, DBAPIError, sqlite3.Error) as error:
         raise LedgerError(f"the ledger {path} {_explain(error)}") from error
 
 

@@ -182,6 +182,7 @@ _unsettled = orders.c.state.in_([state.value for state in UNSETTLED])
 Index("one_unsettled_order", orders.c.address, unique=True, sqlite_where=_unsettled)
 _has_netts_order_id = orders.c.netts_order_id.is_not(None)
 Index("one_order_per_netts_order_id", orders.c.netts_order_id, unique=True, sqlite_where=_has_netts_order_id)
+Index("orders_by_state", orders.c.state, orders.c.address)
 Index("orders_of_policy", orders.c.policy, orders.c.intended_at)
 Index("orders_of_address", orders.c.address, orders.c.sent_at)
 Index("orders_intended_at", orders.c.intended_at)
@@ -207,8 +208,8 @@ order_events = Table(
 )
 """What happened to each order, in the order in which it was written: rows are added and never changed."""
 Index("events_of_order", order_events.c.order_key, order_events.c.id)
-Index("events_of_address", order_events.c.address, order_events.c.event, order_events.c.id)
-Index("events_by_kind", order_events.c.event, order_events.c.id)
+Index("events_of_address", order_events.c.address, order_events.c.state, order_events.c.id)
+Index("events_by_state", order_events.c.state, order_events.c.id)
 
 leases = Table(
     "leases",

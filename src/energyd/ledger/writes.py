@@ -6,12 +6,12 @@ from datetime import datetime
 from random import Random
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from energyd.errors import Conflict, OverBudget
-from energyd.ledger import reads
-from energyd.ledger.reads import DAY, HOUR, OrderEvent
+from energyd.ledger import queries
+from energyd.ledger.queries import DAY, HOUR, OrderEvent
 from energyd.ledger.tables import alerts, decisions, leases, meta, order_events, orders, pauses
 from energyd.model import Alert, AlertName, Decision, Order, Pause
 from energyd.policy import Budget
@@ -27,9 +27,9 @@ _FORGET_AT_ONCE = 1_000
 def intend(connection: Connection, decision: Decision, order: Order, budget: Budget | None, now: datetime) -> None:
     if budget is not None:
         _keep_within(connection, order, budget)
-    _write_decision(connection, decision, repeats=False)
+    connection.execute(insert(decisions), _row(decision, repeats=False))
     try:
-        connection.execute(insert(orders).values({column.name: getattr(order, column.name) for column in orders.c}))
+        connection.execute(insert(orders), {column.name: getattr(order, column.name) for column in orders.c})
     except IntegrityError as error:
         if "orders.address" not in str(error.orig):
             raise
@@ -40,8 +40,8 @@ def intend(connection: Connection, decision: Decision, order: Order, budget: Bud
 def _keep_within(connection: Connection, order: Order, budget: Budget) -> None:
     windows = (
         ("per_order", budget.per_order, 0),
-        ("per_hour", budget.per_hour, reads.spent(connection, order.policy, order.intended_at - HOUR)),
-        ("per_day", budget.per_day, reads.spent(connection, order.policy, order.intended_at - DAY)),
+        ("per_hour", budget.per_hour, queries.spent(connection, order.policy, order.intended_at - HOUR)),
+        ("per_day", budget.per_day, queries.spent(connection, order.policy, order.intended_at - DAY)),
     )
     for name, limit, spent in windows:
         if spent + order.cost_max_sun > limit:
@@ -82,30 +82,40 @@ def _holder(connection: Connection, netts_order_id: str | None, key: str) -> str
 
 
 def _add(connection: Connection, happened: OrderEvent, address: str) -> None:
-    columns = {column.name: getattr(happened, column.name) for column in reads.EVENT}
-    connection.execute(insert(order_events).values(columns | {"address": address}))
+    columns = {column.name: getattr(happened, column.name) for column in queries.EVENT}
+    connection.execute(insert(order_events), columns | {"address": address})
 
 
 def forgive_refusals(connection: Connection) -> None:
     newest = connection.execute(select(func.max(order_events.c.id))).scalar()
-    set_meta(connection, reads.FORGIVEN, str(newest or 0))
+    set_meta(connection, queries.FORGIVEN, str(newest or 0))
 
 
 # --- decisions ------------------------------------------------------------------------------------------------------
 
 
+_SAID_LAST = (
+    select(decisions.c.action, decisions.c.reason, decisions.c.policy)
+    .where(decisions.c.address == bindparam("address"))
+    .order_by(decisions.c.id.desc())
+    .limit(1)
+)
+
+
 def note(connection: Connection, noted: Iterable[Decision]) -> None:
-    d = decisions.c
-    said_last = select(d.action, d.reason, d.policy).order_by(d.id.desc()).limit(1)
+    said: dict[str, object] = {}
+    rows = []
     for decision in noted:
-        before = connection.execute(said_last.where(d.address == decision.address)).one_or_none()
-        repeats = before == (decision.action, decision.reason, decision.policy)
-        _write_decision(connection, decision, repeats=repeats)
+        address, says = decision.address, (decision.action, decision.reason, decision.policy)
+        if address not in said:
+            said[address] = connection.execute(_SAID_LAST, {"address": address}).one_or_none()
+        rows.append(_row(decision, repeats=said[address] == says))
+        said[address] = says
+    connection.execute(insert(decisions), rows)
 
 
-def _write_decision(connection: Connection, decision: Decision, *, repeats: bool) -> None:
-    columns = {column.name: getattr(decision, column.name) for column in reads.DECISION}
-    connection.execute(insert(decisions).values(columns | {"repeats": int(repeats)}))
+def _row(decision: Decision, *, repeats: bool) -> dict[str, Any]:
+    return {column.name: getattr(decision, column.name) for column in queries.DECISION} | {"repeats": int(repeats)}
 
 
 def forget(connection: Connection, before: datetime) -> int:
@@ -119,7 +129,7 @@ def forget(connection: Connection, before: datetime) -> int:
 
 
 def lease(connection: Connection, address: str, host: str, now: datetime, until: datetime) -> bool:
-    held = reads.lease(connection, address)
+    held = queries.lease(connection, address)
     if held is None:
         connection.execute(insert(leases).values(address=address, host=host, until=until))
     elif held.host == host or held.until <= now:
@@ -140,8 +150,8 @@ def pause(
 
 def resume(connection: Connection, policy: str | None, address: str | None, now: datetime) -> bool:
     same = (pauses.c.policy.is_not_distinct_from(policy), pauses.c.address.is_not_distinct_from(address))
-    lifted = update(pauses).where(*same, reads.holds(now)).values(ended_at=now)
-    return connection.execute(lifted).rowcount > 0
+    lifted = update(pauses).where(*same, queries.holds).values(ended_at=now)
+    return connection.execute(lifted, {"now": now}).rowcount > 0
 
 
 def raise_alert(connection: Connection, alert: Alert, now: datetime) -> bool:
@@ -167,6 +177,6 @@ def set_meta(connection: Connection, key: str, value: str) -> None:
 
 def introduce(connection: Connection, now: datetime, rng: Random) -> None:
     """Gives a new ledger its id and its date of birth."""
-    if reads.get_meta(connection, "ledger_id") is None:
+    if queries.get_meta(connection, "ledger_id") is None:
         set_meta(connection, "ledger_id", f"{rng.getrandbits(64):016x}")
         set_meta(connection, "created_at", now.isoformat())

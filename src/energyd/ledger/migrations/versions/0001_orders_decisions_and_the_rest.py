@@ -127,6 +127,7 @@ def _orders() -> None:
         unique=True,
         sqlite_where=sa.text("netts_order_id IS NOT NULL"),
     )
+    op.create_index("orders_by_state", "orders", ["state", "address"])
     op.create_index("orders_of_policy", "orders", ["policy", "intended_at"])
     op.create_index("orders_of_address", "orders", ["address", "sent_at"])
     op.create_index("orders_intended_at", "orders", ["intended_at"])
@@ -152,5 +153,5 @@ def _order_events() -> None:
         sqlite_strict=True,
     )
     op.create_index("events_of_order", "order_events", ["order_key", "id"])
-    op.create_index("events_of_address", "order_events", ["address", "event", "id"])
-    op.create_index("events_by_kind", "order_events", ["event", "id"])
+    op.create_index("events_of_address", "order_events", ["address", "state", "id"])
+    op.create_index("events_by_state", "order_events", ["state", "id"])

@@ -1,0 +1,234 @@
+"""The SQL behind the reads: ordinary functions that are given a transaction.
+
+What every tick asks is put together once, when this module is loaded: building such a statement costs more than running
+it.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Row, Select, and_, bindparam, func, or_, select
+
+from energyd.core.order import Event
+from energyd.ledger.tables import Moment, alerts, decisions, leases, meta, order_events, orders, pauses
+from energyd.model import (
+    NEVER_CHARGED,
+    OPEN,
+    RENTAL_TIME,
+    UNSETTLED,
+    Alert,
+    Decision,
+    Memory,
+    Order,
+    OrderKind,
+    OrderState,
+    Pause,
+    Reason,
+    Refusals,
+)
+
+T = TypeVar("T")
+
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+
+ACCOUNT_WIDE = (Reason.NO_FUNDS, Reason.AUTH_FAILED, Reason.RATE_LIMITED, Reason.NETTS_UNAVAILABLE)
+"""Refusals that any order would meet, whatever its address."""
+
+HOLD_UNTIL = "hold_until"
+FORGIVEN = "refusals_forgiven_up_to"
+
+_WAS_PLACED = (OrderState.PLACED, OrderState.DELIVERED, OrderState.UNDELIVERED, OrderState.EXPIRED)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderEvent:
+    """One thing that happened to an order, as it was written then. `event` is None where the order was written down."""
+
+    order_key: str
+    at: datetime
+    event: Event | None
+    state: OrderState
+    """The state that it led to."""
+    host: str
+    cost_sun: int | None = None
+    netts_order_id: str | None = None
+    refused_for: Reason | None = None
+    outcome: str = ""
+    http_status: int | None = None
+    retry_after: timedelta | None = None
+    detail: str = ""
+
+
+DECISION = [column for column in decisions.c if column.name not in {"id", "repeats"}]
+EVENT = [column for column in order_events.c if column.name not in {"id", "address"}]
+_PAUSE = [column for column in pauses.c if column.name != "ended_at"]
+_o, _e, _p, _d = orders.c, order_events.c, pauses.c, decisions.c
+
+
+def fetch(connection: Connection, kind: type[T], wanted: Select[Any], **values: object) -> tuple[T, ...]:
+    """Rows whose columns are the fields of `kind`."""
+    return tuple(kind(**row) for row in connection.execute(wanted, values).mappings())
+
+
+# --- meta and leases ------------------------------------------------------------------------------------------------
+
+_META = select(meta.c.value).where(meta.c.key == bindparam("key"))
+_LEASE = select(leases.c.host, leases.c.until).where(leases.c.address == bindparam("address"))
+
+
+def get_meta(connection: Connection, key: str) -> str | None:
+    return connection.execute(_META, {"key": key}).scalar()
+
+
+def lease(connection: Connection, address: str) -> Row[tuple[str, datetime]] | None:
+    return connection.execute(_LEASE, {"address": address}).one_or_none()
+
+
+# --- orders ---------------------------------------------------------------------------------------------------------
+
+_SPENT = select(func.sum(func.coalesce(_o.cost_sun, _o.cost_max_sun))).where(
+    _o.policy == bindparam("policy"), _o.intended_at > bindparam("since"), _o.state.not_in(NEVER_CHARGED)
+)
+_OF_THIS = select(orders).where(_o.address == bindparam("address"))
+_OPEN = _OF_THIS.where(_o.state.in_(OPEN)).order_by(_o.intended_at, _o.key)
+_UNSETTLED = _OF_THIS.where(_o.state.in_(UNSETTLED))
+_RENTALS = _OF_THIS.where(
+    _o.sent_at > bindparam("since"), _o.kind == OrderKind.RENTAL, _o.state.in_(_WAS_PLACED)
+).order_by(_o.sent_at, _o.key)
+_LAST_SENT = select(func.max(_o.sent_at)).where(_o.address == bindparam("address"))
+
+
+def spent(connection: Connection, policy: str, since: datetime) -> int:
+    return int(connection.execute(_SPENT, {"policy": policy, "since": since}).scalar() or 0)
+
+
+def open_orders(connection: Connection, address: str) -> tuple[Order, ...]:
+    return fetch(connection, Order, _OPEN, address=address)
+
+
+def listed_orders(
+    *,
+    address: str | None,
+    policy: str | None,
+    since: datetime | None,
+    states: Collection[OrderState] | None,
+    limit: int | None,
+) -> Select[Any]:
+    wanted = select(orders).order_by(_o.intended_at.desc(), _o.key.desc()).limit(limit)
+    if address is not None:
+        wanted = wanted.where(_o.address == address)
+    if policy is not None:
+        wanted = wanted.where(_o.policy == policy)
+    if since is not None:
+        wanted = wanted.where(_o.intended_at >= since)
+    if states is not None:
+        wanted = wanted.where(_o.state.in_(states))
+    return wanted
+
+
+def orders_starting(connection: Connection, key_prefix: str) -> tuple[Order, ...]:
+    """Up to three orders; only the exact one where the whole key was given."""
+    starts = func.substr(_o.key, 1, len(key_prefix)) == key_prefix
+    found = fetch(connection, Order, select(orders).where(starts).order_by(_o.key).limit(3))
+    return found[:1] if found and found[0].key == key_prefix else found
+
+
+def events(connection: Connection, key: str) -> tuple[OrderEvent, ...]:
+    return fetch(connection, OrderEvent, select(*EVENT).where(_e.order_key == key).order_by(_e.id))
+
+
+# --- pauses and alerts ----------------------------------------------------------------------------------------------
+
+holds = and_(_p.ended_at.is_(None), or_(_p.until.is_(None), _p.until > bindparam("now", type_=Moment)))
+_PAUSES = select(*_PAUSE).where(holds).order_by(_p.pause_id)
+_CONCERNS_EVERYTHING = and_(_p.policy.is_(None), _p.address.is_(None))
+_PAUSES_OF_THIS = _PAUSES.where(
+    or_(_p.policy == bindparam("policy"), _p.address == bindparam("address"), _CONCERNS_EVERYTHING)
+)
+
+
+def pauses_now(connection: Connection, now: datetime) -> tuple[Pause, ...]:
+    return fetch(connection, Pause, _PAUSES, now=now)
+
+
+def standing_alerts(connection: Connection) -> tuple[tuple[Alert, datetime], ...]:
+    wanted = select(alerts).where(alerts.c.cleared_at.is_(None)).order_by(alerts.c.id)
+    return tuple((Alert(row.name, row.subject, row.summary), row.raised_at) for row in connection.execute(wanted))
+
+
+# --- refusals in a row ----------------------------------------------------------------------------------------------
+# "In a row" goes by the order of writing and not by clocks: what was written after the last success and after the last
+# time that refusals were forgiven.
+
+_LAST_PLACED = select(func.max(_e.id)).where(_e.state == OrderState.PLACED)
+_REFUSED = select(func.count(), func.min(_e.id), func.max(_e.id)).where(
+    _e.state == OrderState.REFUSED, _e.id > bindparam("after")
+)
+_BY_THIS = _e.address == bindparam("address")
+_OF_ADDRESS = (_LAST_PLACED.where(_BY_THIS), _REFUSED.where(_BY_THIS, _e.refused_for.not_in(ACCOUNT_WIDE)))
+_OF_ACCOUNT = (_LAST_PLACED, _REFUSED.where(_e.refused_for.in_(ACCOUNT_WIDE)))
+_REFUSAL = select(order_events, _o.baseline).join(orders).where(_e.id == bindparam("id"))
+
+
+def _refusals(connection: Connection, address: str | None) -> Refusals | None:
+    """Those of one address, or, without one, those that concern the account."""
+    last_placed, refused = _OF_ACCOUNT if address is None else _OF_ADDRESS
+    whose = {} if address is None else {"address": address}
+    forgiven = int(get_meta(connection, FORGIVEN) or 0)
+    after = max(connection.execute(last_placed, whose).scalar() or 0, forgiven)
+    count, first_id, last_id = connection.execute(refused, whose | {"after": after}).one()
+    if not count:
+        return None
+    first, last = (connection.execute(_REFUSAL, {"id": each}).one() for each in (first_id, last_id))
+    return Refusals(last.refused_for, count, first.at, last.at, last.retry_after, last.baseline.balance_sun)
+
+
+# --- what a decision may depend on ----------------------------------------------------------------------------------
+
+
+def memory(connection: Connection, address: str, policy: str, now: datetime) -> Memory:
+    hold_until = get_meta(connection, HOLD_UNTIL)
+    unsettled = fetch(connection, Order, _UNSETTLED, address=address)
+    # The chain may show a rental a little longer than its hour, so the hour after it belongs to the picture.
+    rentals = fetch(connection, Order, _RENTALS, address=address, since=now - RENTAL_TIME - HOUR)
+    return Memory(
+        rentals=rentals,
+        unsettled=unsettled[0] if unsettled else None,
+        spent_hour_sun=spent(connection, policy, now - HOUR),
+        spent_day_sun=spent(connection, policy, now - DAY),
+        last_order_at=connection.execute(_LAST_SENT, {"address": address}).scalar(),
+        pauses=fetch(connection, Pause, _PAUSES_OF_THIS, address=address, policy=policy, now=now),
+        refusals=_refusals(connection, address),
+        account_refusals=_refusals(connection, None),
+        hold_until=datetime.fromisoformat(hold_until) if hold_until else None,
+    )
+
+
+# --- decisions ------------------------------------------------------------------------------------------------------
+
+
+def listed_decisions(
+    *, address: str | None, since: datetime | None, limit: int | None, with_repeats: bool
+) -> Select[Any]:
+    wanted = select(*DECISION).order_by(_d.id.desc()).limit(limit)
+    if address is not None:
+        wanted = wanted.where(_d.address == address)
+    if since is not None:
+        wanted = wanted.where(_d.at >= since)
+    return wanted if with_repeats else wanted.where(_d.repeats == 0)
+
+
+def latest_decisions(connection: Connection) -> tuple[Decision, ...]:
+    """One step in the index for each address, instead of a walk over all decisions."""
+    address = select(func.min(_d.address).label("address")).cte("address", recursive=True)
+    following = select(func.min(_d.address)).where(_d.address > address.c.address)
+    address = address.union_all(
+        select(following.correlate(address).scalar_subquery()).where(address.c.address.is_not(None))
+    )
+    newest = select(func.max(_d.id)).where(_d.address == address.c.address)
+    is_newest = _d.id == newest.correlate(address).scalar_subquery()
+    wanted = select(*DECISION).join_from(address, decisions, is_newest).order_by(address.c.address)
+    return fetch(connection, Decision, wanted)
