@@ -40,6 +40,8 @@ ALERTS_EVERY = timedelta(seconds=5)
 WRITE_EVERY = timedelta(seconds=5)
 FORGET_EVERY = timedelta(hours=6)
 FIRST_READS_WITHIN = timedelta(seconds=10)
+FIRST_LOOK_EVERY = timedelta(milliseconds=100)
+"""The first looks at the addresses of a policy are spread by this much for each of them."""
 STOP_WITHIN = timedelta(seconds=3)
 FAILING_FOR = timedelta(seconds=30)
 """How long a dependency must fail before a person is told."""
@@ -156,7 +158,8 @@ class Daemon:
     def _take_on_addresses(self) -> None:
         for policy in self._configuration.policies:
             if policy.enabled and policy.energy is not None:
-                self._rounds.take_on(policy.watched(), spread=min(policy.energy.check_every, timedelta(seconds=5)))
+                spread = min(policy.energy.check_every, len(policy.addresses) * FIRST_LOOK_EVERY)
+                self._rounds.take_on(policy.watched(), spread=spread)
 
     async def _end(self) -> None:
         await self._rounds.finish(STOP_WITHIN)
@@ -219,7 +222,7 @@ class Daemon:
 
     async def _read_prices(self) -> None:
         try:
-            quote = await self._netts.prices()
+            quote = await self._netts.prices(cycles=self._buys_cycles())
         except NettsUnavailable as error:
             self._hear_netts("prices", error)
             return
@@ -232,6 +235,9 @@ class Daemon:
         if unknown_before:
             waiting = [a for a, decision in self.engine.latest.items() if decision.reason is Reason.PRICE_UNKNOWN]
             self._rounds.hurry(waiting)
+
+    def _buys_cycles(self) -> bool:
+        return any(policy.host_mode is not None for policy in self.engine.policies.values())
 
     async def _read_funds(self) -> None:
         try:

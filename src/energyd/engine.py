@@ -105,7 +105,7 @@ class Engine:
         self._longest_flight = life.longest_flight(request_deadline).total_seconds()
         self._ticking: set[str] = set()
         self._unresolved_since: dict[str, float] = {}
-        self._shown_in: dict[str, datetime] = {}
+        self._shown: dict[str, tuple[datetime, datetime]] = {}
         self._activities: dict[str, Activity] = {}
         self.policies: Mapping[str, Policy] = {}
         self.known = Known()
@@ -345,26 +345,27 @@ class Engine:
         rentals = (await self._ledger.memory(order.address, order.policy, self._now())).rentals
         came = supply.arrived(order, seen.reading, rentals)
         if not supply.is_whole(order, came, seen.reading.energy_limit):
-            self._shown_in.pop(order.key, None)
+            self._shown.pop(order.key, None)
             return order
-        if not self._is_confirmed(order, seen.reading):
+        shown_at = self._confirmed(order, seen.reading)
+        if shown_at is None:
             return order
-        now = self._now()
-        after = await self._ledger.record(order, Event.SEEN, now, delivered_at=now, detail=f"the limit rose by {came}")
-        seconds = round((now - (order.sent_at or order.intended_at)).total_seconds(), 3)
+        detail = f"the limit rose by {came}"
+        after = await self._ledger.record(order, Event.SEEN, self._now(), delivered_at=shown_at, detail=detail)
+        seconds = round((shown_at - (order.sent_at or order.intended_at)).total_seconds(), 3)
         self._log.order(LogEvent.ENERGY_DELIVERED, after, seconds=seconds)
         return after
 
-    def _is_confirmed(self, order: Order, reading: Reading) -> bool:
-        """Whether the energy is still there one block after it first showed.
+    def _confirmed(self, order: Order, reading: Reading) -> datetime | None:
+        """When the energy first showed, once it is still there one block later.
 
         A node shows what waits in its pool as if it were done, and may lose it again (tron-energy A9).
         """
-        shown_in = self._shown_in.setdefault(order.key, reading.block_at)
-        if reading.block_at <= shown_in:
-            return False
-        del self._shown_in[order.key]
-        return True
+        block_at, shown_at = self._shown.setdefault(order.key, (reading.block_at, reading.read_at))
+        if reading.block_at <= block_at:
+            return None
+        del self._shown[order.key]
+        return shown_at
 
     async def _inquire(self, order: Order, seen: "Seen") -> Order:
         verdict, said = await self._judge(order, seen)

@@ -456,7 +456,7 @@ def reading(call: Callable[[Netts], Awaitable[Any]], *answers: Answer, **changes
     ],
 )
 def test_prices_come_from_wherever_they_stand(answers: list[Answer], expected: Prices) -> None:
-    found, _ = reading(lambda client: client.prices(), *answers)
+    found, _ = reading(lambda client: client.prices(cycles=True), *answers)
     assert found == expected
 
 
@@ -464,7 +464,7 @@ def test_prices_come_from_wherever_they_stand(answers: list[Answer], expected: P
     "answers", [[reply(404, {}), reply(404, {})], [reply(200, b"{}"), reply(200, b"{}")], [drop], [reply(500, b"")]]
 )
 def test_prices_that_stand_nowhere_are_an_error(answers: list[Answer]) -> None:
-    found, _ = reading(lambda client: client.prices(), *answers)
+    found, _ = reading(lambda client: client.prices(cycles=True), *answers)
     assert isinstance(found, NettsUnavailable)
     assert not found.auth
 

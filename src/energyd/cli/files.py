@@ -169,7 +169,7 @@ async def _ask_netts(configuration: "Configuration") -> list[str]:
         now=_now,
     )
     try:
-        price = (await netts.prices()).rent_sun
+        price = (await netts.prices(cycles=False)).rent_sun
     except NettsUnavailable as error:
         return [f"Netts cannot be read: {error}"]
     finally:

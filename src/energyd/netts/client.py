@@ -149,8 +149,8 @@ class Netts:
 
     # --- reads
 
-    async def prices(self) -> Prices:
-        """What energy and cycles cost, `burn_sun` left open. A price that does not stand in the answers is None.
+    async def prices(self, *, cycles: bool) -> Prices:
+        """What energy and, if asked for, cycles cost; `burn_sun` left open. What stands in no answer is None.
 
         `pricing` knows the price of energy, the older `prices` that of cycles and, where the former is gone or cannot
         be used, that of energy, too.
@@ -158,6 +158,8 @@ class Netts:
         asked_at = self._now()
         newer = await self._reply("GET", "pricing", params={"services": "energy_1h"})
         rent = None if newer.status in _GONE else reads.rent_price_sun(self._body("pricing", newer))
+        if rent is not None and not cycles:
+            return Prices(rent_sun=rent, rent_read_at=asked_at)
         try:
             older = await self._read("prices")
         except NettsUnavailable:
