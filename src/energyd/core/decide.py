@@ -34,7 +34,7 @@ def decide(situation: Situation, decision_id: str) -> Decision:
     draft.see(need, there, known=isinstance(s.reading, Reading))
     if isinstance(need, demand.Idle):
         return draft.hold(need.reason, detail=need.detail)
-    if there.then >= need.energy:
+    if max(there.then, 0) >= need.energy - _may_drift(s, need, there):
         return draft.hold(_why_enough(need, there))
     return _purchase(draft, need, there)
 
@@ -50,14 +50,23 @@ def _usable(situation: Situation) -> Reading | NoReading:
 
 
 def _why_enough(need: Need, there: supply.Supply) -> Reason:
-    return Reason.IN_FLIGHT if there.then - there.in_flight < need.energy else Reason.ENOUGH
+    without = there.then - there.in_flight
+    return Reason.IN_FLIGHT if there.in_flight and without < need.energy else Reason.ENOUGH
+
+
+def _rent_up_to(situation: Situation, need: Need) -> int:
+    rule = situation.policy.energy
+    return need.energy if rule is None else max(rule.rent_up_to, need.energy)
+
+
+def _may_drift(situation: Situation, need: Need, there: supply.Supply) -> int:
+    """How far below the need rented energy may read: an order must not be followed by one for a few units of drift."""
+    return max(there.drift - (_rent_up_to(situation, need) - need.energy), 0)
 
 
 def _purchase(draft: "Draft", need: Need, there: supply.Supply) -> Decision:
     s = draft.situation
-    rule = s.policy.energy
-    up_to = need.energy if rule is None else max(rule.rent_up_to, need.energy)
-    gap = up_to - there.then
+    gap = _rent_up_to(s, need) - there.then
     energy = min(max(gap, s.limits.energy_min), s.limits.energy_max)
     wish = Wish(s, energy, known_rent_price(s), known_burn_price(s))
     guards = tuple(guard(wish) for guard in GUARDS)
@@ -126,14 +135,14 @@ class Draft:
 
 def known_rent_price(situation: Situation) -> int | None:
     prices = situation.prices
-    if prices.rent_read_at is None or situation.now - prices.rent_read_at > PRICE_GOOD_FOR:
+    if prices.rent_read_at is None or abs(situation.now - prices.rent_read_at) > PRICE_GOOD_FOR:
         return None
     return prices.rent_sun
 
 
 def known_burn_price(situation: Situation) -> int | None:
     prices = situation.prices
-    if prices.burn_read_at is None or situation.now - prices.burn_read_at > BURN_PRICE_GOOD_FOR:
+    if prices.burn_read_at is None or abs(situation.now - prices.burn_read_at) > BURN_PRICE_GOOD_FOR:
         return None
     return prices.burn_sun
 

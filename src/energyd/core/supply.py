@@ -10,65 +10,85 @@ remembers. Three facts of the chain shape this file (tron-energy A4, A5):
   as gone, because a rental that is wrongly believed to be still there to expire would be paid for twice.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from energyd.model import Order, OrderState, Reading
 
 RECOVERY_TIME = timedelta(hours=24)
+_MICROSECOND = timedelta(microseconds=1)
 RECLAIM_GRACE = timedelta(minutes=2)
 """How long after its hour a rental may still be on chain, at most: Netts' clock starts when it has placed the order."""
 ONE_TRX_OF_ENERGY = 20
 """What rounding to whole TRX can take, doubled for a network ratio that moves (tron-energy A3)."""
 _DRIFT = 1_000
 """A limit may drift by one part in this many while energy is on its way."""
+_DRIFT_IN_AN_HOUR = 100
+"""And by one part in this many while a rental lasts."""
 
 _ON_CHAIN = (OrderState.DELIVERED, OrderState.EXPIRED)
 
 
 @dataclass(frozen=True, slots=True)
 class Supply:
-    """Energy now (`available`), on its way (`in_flight`), and what will be there at the moment that counts (`then`)."""
+    """Energy now (`available`), on its way (`in_flight`), and what will be there at the moment that counts (`then`).
+
+    `then` is below zero where more is used than there will be: that has to be filled up before anything can be spent
+    (tron-energy A2). `drift` is by how much rented energy may read short although nothing of it was spent; 0 where
+    none is rented.
+    """
 
     available: int
     in_flight: int
     then: int
+    drift: int = 0
 
 
 def forecast(reading: Reading, rentals: Sequence[Order], at: datetime) -> Supply:
     """The supply at a moment. `rentals` are the address's own, also those whose hour ended less than an hour ago."""
-    due = {order: energy for order in rentals if (energy := still_due(order, reading, rentals))}
+    there = on_chain(reading, rentals)
+    due = {order: (order.energy or 0) - came for order, came in there.items()}
     return Supply(
         available=reading.available,
         in_flight=sum(due.values()),
-        then=_left(reading, leaving(reading, rentals, at), at)
+        then=_left(reading, leaving(reading, there, at), at)
         + sum(energy for order, energy in due.items() if order.until_at > at),
+        drift=slack(reading.energy_limit) if any(came and order.until_at > at for order, came in there.items()) else 0,
     )
 
 
-def still_due(order: Order, reading: Reading, rentals: Sequence[Order]) -> int:
-    """The part of a placed rental that has not come yet."""
-    if order.state is not OrderState.PLACED or order.energy is None:
-        return 0
-    return order.energy - (arrived(order, reading, rentals) or 0)
+def on_chain(reading: Reading, rentals: Sequence[Order]) -> dict[Order, int]:
+    """What is there of each running rental.
+
+    A delivered one is there as a whole. Of those on their way only the oldest is taken to have come in part, so that
+    no part is counted twice.
+    """
+    there = {order: order.energy or 0 for order in rentals if order.state is OrderState.DELIVERED}
+    placed = [order for order in rentals if order.state is OrderState.PLACED]
+    there |= dict.fromkeys(placed, 0)
+    if placed:
+        oldest = min(placed, key=lambda order: order.intended_at)
+        there[oldest] = arrived(oldest, reading, rentals) or 0
+    return there
 
 
-def leaving(reading: Reading, rentals: Sequence[Order], at: datetime) -> list[int]:
+def leaving(reading: Reading, there: Mapping[Order, int], at: datetime) -> list[int]:
     """The amounts that will leave the limit until `at`, the first to end first."""
-    live = sorted(
-        (order for order in rentals if order.state is OrderState.DELIVERED),
-        key=lambda order: order.until_at,
-        reverse=True,
-    )
-    present: list[Order] = []
-    rest = reading.energy_limit + slack(reading.energy_limit)
-    for order in live:
-        rest -= order.energy or 0
+    held = _held(there, reading.energy_limit)
+    return [there[order] for order in reversed(held) if order.until_at <= at]
+
+
+def _held(amounts: Mapping[Order, int], limit: int) -> list[Order]:
+    """The rentals that a limit still holds, the last to end first: a limit below their sum has lost the first ones."""
+    held: list[Order] = []
+    rest = limit + ONE_TRX_OF_ENERGY + limit // _DRIFT_IN_AN_HOUR
+    for order in sorted(amounts, key=lambda order: order.until_at, reverse=True):
+        rest -= amounts[order]
         if rest < 0:
             break
-        present.append(order)
-    return [order.energy or 0 for order in reversed(present) if order.until_at <= at]
+        held.append(order)
+    return held
 
 
 def _left(reading: Reading, amounts: Iterable[int], at: datetime) -> int:
@@ -78,12 +98,12 @@ def _left(reading: Reading, amounts: Iterable[int], at: datetime) -> int:
         if share:
             used -= used * share // limit
             limit -= share
-    return max(limit - used, 0)
+    return limit - used
 
 
 def _recovered(used: int, passed: timedelta) -> int:
-    rest = max(RECOVERY_TIME - max(passed, timedelta(0)), timedelta(0))
-    return -(-used * rest // RECOVERY_TIME)
+    left = max(RECOVERY_TIME - max(passed, timedelta(0)), timedelta(0))
+    return -(-used * (left // _MICROSECOND) // (RECOVERY_TIME // _MICROSECOND))
 
 
 def slack(limit: int) -> int:
@@ -104,23 +124,24 @@ def arrived(order: Order, reading: Reading, rentals: Sequence[Order]) -> int | N
     before = order.baseline.energy_limit
     if before is None and order.state is not OrderState.PLACED:
         return None
+    others = [other for other in rentals if other.key != order.key and other.state in _ON_CHAIN]
+    older = [] if before is None else [other for other in others if _came_before(other, order.baseline.taken_at)]
+    held = _held(
+        {other: other.energy or 0 for other in older if not _gone(other, order.baseline.taken_at)}, before or 0
+    )
     rise = reading.energy_limit - (before or 0)
-    for other in rentals:
-        if other.key != order.key and other.state in _ON_CHAIN:
-            rise += _explained(other, order if before is not None else None, reading)
+    rise += sum(other.energy or 0 for other in held if _gone(other, reading.read_at))
+    rise -= sum(other.energy or 0 for other in others if other not in older and not _gone(other, reading.read_at))
     return min(max(rise, 0), order.energy)
 
 
-def _explained(other: Order, order: Order | None, reading: Reading) -> int:
-    """What another rental did to the limit since the baseline of `order`, to be undone."""
-    gone_at = other.until_at + RECLAIM_GRACE
-    gone = gone_at <= reading.read_at
-    was_there = (
-        order is not None and other.delivered_at is not None and other.delivered_at <= order.baseline.taken_at < gone_at
-    )
-    if was_there:
-        return (other.energy or 0) if gone else 0
-    return 0 if gone else -(other.energy or 0)
+def _came_before(order: Order, moment: datetime) -> bool:
+    return order.delivered_at is not None and order.delivered_at <= moment
+
+
+def _gone(order: Order, moment: datetime) -> bool:
+    """Whether a rental has certainly been taken back."""
+    return order.until_at + RECLAIM_GRACE <= moment
 
 
 def is_whole(order: Order, came: int | None, limit: int) -> bool:
