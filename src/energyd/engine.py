@@ -71,6 +71,8 @@ class Buyer(Protocol):
 
     async def order(self, sent: Sent) -> Outcome: ...
 
+    def late_answer(self, order_key: str) -> Outcome | None: ...
+
 
 @dataclass(slots=True)
 class Known:
@@ -368,6 +370,12 @@ class Engine:
         return shown_at
 
     async def _inquire(self, order: Order, seen: "Seen") -> Order:
+        late = self._buyer.late_answer(order.key) if self._buyer else None
+        if isinstance(late, Accepted | Refused):
+            self._unresolved_since.pop(order.key, None)
+            after = await self._take(order, late)
+            self._log.order(LogEvent.ORDER_RESOLVED, after, outcome=str(after.state), detail="its answer came late")
+            return after
         verdict, said = await self._judge(order, seen)
         event = {Verdict.PLACED: Event.SHOWN_PLACED, Verdict.NOT_PLACED: Event.SHOWN_NOT_PLACED}.get(verdict)
         if event is None:

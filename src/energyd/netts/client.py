@@ -38,6 +38,9 @@ HOST_MODE_CALLS = 6
 HOST_MODE_READS = 4
 """How many of those may be reads, so that an order finds a free one."""
 
+LISTEN_LONGER = 60.0
+"""Seconds for which an order's answer is still listened for after its outcome was called unclear."""
+
 _NEVER_LEFT = (
     httpx.ConnectError,
     httpx.ConnectTimeout,
@@ -87,11 +90,11 @@ class Netts:
         if not re.fullmatch(r"[\x21-\x7e]+", api_key):
             raise ValueError("the API key of Netts is empty or has a character that no HTTP header can carry")
         self._seconds = timeout.total_seconds()
+        self._late: dict[str, asyncio.Task[Outcome]] = {}
         self._pace = _Pace(max_rps)
         self._client = httpx.AsyncClient(
             base_url=f"{self._url}/apiv2/",
             headers={"User-Agent": f"energyd/{__version__}", "Accept-Encoding": "identity"},
-            timeout=httpx.Timeout(self._seconds, connect=self._seconds / 3, pool=self._seconds / 3),
             transport=transport or httpx.AsyncHTTPTransport(limits=httpx.Limits(max_keepalive_connections=0)),
             follow_redirects=False,
             trust_env=False,
@@ -101,6 +104,11 @@ class Netts:
         return f"Netts({self._url!r})"
 
     async def aclose(self) -> None:
+        late = list(self._late.values())
+        self._late.clear()
+        for call in late:
+            call.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
         await self._client.aclose()
 
     # --- the one call that spends
@@ -108,12 +116,32 @@ class Netts:
     async def order(self, sent: Sent) -> Outcome:
         """Buy what was marked as being sent, once. Cancelling it leaves the order's fate open, as a crash does.
 
-        Raises Impossible for an order that does not say how much; nothing has left then.
+        Without an answer in time the outcome is unclear, and the answer is listened for a while longer: see
+        `late_answer`. Raises Impossible for an order that does not say how much; nothing has left then.
         """
         path, body = self._purchase(sent.order)
         if not await self._pace.turn(host_mode=_is_host_mode(path), order_until=sent.good_until):
             return _stayed("it would have had to wait too long for its turn")
+        call = asyncio.create_task(self._buy(sent, path, body), name=f"order {sent.order.key[:12]}")
+        try:
+            await asyncio.wait([call], timeout=self._seconds)
+        except asyncio.CancelledError:
+            call.cancel()
+            raise
+        if call.done():
+            return call.result()
+        self._late[sent.order.key] = call
+        return Unclear(f"no answer within {self._seconds:g} seconds")
 
+    def late_answer(self, order_key: str) -> Outcome | None:
+        """What an order's answer says that came after `order` had given it up; None while there is none."""
+        call = self._late.get(order_key)
+        if call is None or not call.done():
+            return None
+        del self._late[order_key]
+        return call.result()
+
+    async def _buy(self, sent: Sent, path: str, body: dict[str, Any]) -> Outcome:
         async def before_the_first_byte(event: str, _info: Mapping[str, Any]) -> None:
             if event == _ABOUT_TO_LEAVE:
                 self._still_good(sent)
@@ -126,6 +154,7 @@ class Netts:
                 json=body,
                 headers={"X-Idempotency-Key": sent.order.key},
                 extensions={"trace": before_the_first_byte},
+                seconds=self._seconds + LISTEN_LONGER,
             )
         except _TooLate:
             return _stayed("too much time passed since it was marked as being sent")
@@ -230,13 +259,21 @@ class Netts:
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         extensions: dict[str, Any] | None = None,
+        seconds: float | None = None,
     ) -> _Reply:
         """One request and its whole answer within the deadline, also over a transport that knows no timeouts."""
         carried = {**self._identity(path), **(headers or {})}
+        within = seconds or self._seconds
         async with (
-            asyncio.timeout(self._seconds),
+            asyncio.timeout(within),
             self._client.stream(
-                method, path, json=json, params=params, headers=carried, extensions=extensions
+                method,
+                path,
+                json=json,
+                params=params,
+                headers=carried,
+                extensions=extensions,
+                timeout=httpx.Timeout(within, connect=self._seconds / 3, pool=self._seconds / 3),
             ) as response,
         ):
             return _Reply(response.status_code, response.headers, await _bounded(response))
