@@ -70,7 +70,7 @@ def ending_in(left: timedelta, **changes: Any) -> Order:
     return an_order(state=DELIVERED, sent_at=NOW - timedelta(hours=1) + left, **changes)
 
 
-RENTS = {
+RENTS: dict[str, tuple[dict[str, Any], int]] = {
     "below the floor": ({}, 71_000),
     "no energy at all": ({"reading": a_reading(0)}, 131_000),
     "everything is used, and 62 will be back in 90 s": ({"reading": a_reading(60_000, 60_000)}, 130_938),
