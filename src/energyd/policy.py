@@ -244,6 +244,7 @@ class Policy(Shape):
     """The addresses that it watches."""
     energy: EnergyRule | None = None
     planned_calls: Annotated[tuple[PlannedCall, ...], listed] = ()
+    """Contract calls that are known beforehand."""
     host_mode: HostModeRule | None = None
     budget: Spending
     """The most that it may spend; `unlimited` must be written out."""

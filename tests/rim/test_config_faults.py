@@ -183,8 +183,15 @@ def test_a_file_that_is_missing_or_may_not_be_read_or_is_no_file_is_a_fault(tmp_
         load(tmp_path / "none.yaml", {})
     with pytest.raises(ConfigFaults, match="the file cannot be read: is a directory"):
         load(tmp_path, {})
-    with pytest.raises(ConfigFaults, match="the file cannot be read"):
+    with pytest.raises(ConfigFaults, match="the file cannot be read: its name cannot be used"):
         load(Path("a\0b"), {})
+    with pytest.raises(ConfigFaults, match="the policies cannot be read: file name too long"):
+        load_policies([Path("x" * 300)], {})
+
+
+def test_a_file_that_is_named_twice_is_read_once(tmp_path: Path) -> None:
+    file = folder_of(tmp_path, GOOD) / "0.yaml"
+    assert len(load_policies([tmp_path, file, tmp_path / "*.yaml"], {}).policies) == 1
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

@@ -4,6 +4,7 @@ All files are read before anything is judged, so that one run names every fault 
 """
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from glob import glob, has_magic
@@ -13,7 +14,7 @@ from urllib.parse import urlsplit
 from energyd.config.advice import Advice, advice_on_policy, advice_on_settings
 from energyd.config.faults import shaped
 from energyd.config.settings import Settings, credential_file, is_loopback, read_key
-from energyd.config.source import Node, file_name, read
+from energyd.config.source import Node, file_name, read, why
 from energyd.errors import ConfigFault, ConfigFaults, Place
 from energyd.model import Mode, OrderLimits
 from energyd.policy import Policy
@@ -52,7 +53,7 @@ def find_settings(path: Path | None, environ: Mapping[str, str]) -> Path:
         return path
     if environ.get(SETTINGS_VARIABLE):
         return Path(environ[SETTINGS_VARIABLE])
-    found = next((file for file in SETTINGS_FILES if file.exists()), None)
+    found = next((file for file in SETTINGS_FILES if os.path.lexists(file)), None)
     if found is None:
         problem = f"there is no such file here, ${SETTINGS_VARIABLE} is not set, and there is no {SETTINGS_FILES[-1]}"
         raise ConfigFaults([ConfigFault(Place("energyd.yaml"), problem, "name one with --config PATH")])
@@ -152,17 +153,18 @@ def _named_files(folder: Path, root: Node) -> list[Path]:
 
 def _policy_files(path: Path) -> list[Path] | str:
     """The files that a path, a folder or a glob names, sorted, without hidden ones; or why there are none."""
-    if path.is_dir():
-        files = [file for file in path.iterdir() if file.suffix in (".yaml", ".yml")]
-        problem = f"the folder {file_name(path)} has no *.yaml or *.yml file"
-    elif has_magic(str(path)) and not path.exists():
-        names = glob(str(path), recursive=True)  # noqa: PTH207 - the pattern may be absolute, which Path.glob refuses
-        files = [Path(name) for name in names if not Path(name).is_dir()]
-        problem = f"no file fits {file_name(path)}"
-    elif path.exists():
-        return [path]
-    else:
-        return f"there is no file or folder {file_name(path)}"
+    try:
+        if path.is_dir():
+            files = [file for file in path.iterdir() if file.suffix in (".yaml", ".yml")]
+            problem = f"the folder {file_name(path)} has no *.yaml or *.yml file"
+        elif has_magic(str(path)) and not path.exists():
+            names = glob(str(path), recursive=True)  # noqa: PTH207 - the pattern may be absolute, Path.glob refuses it
+            files = [Path(name) for name in names if not Path(name).is_dir()]
+            problem = f"no file fits {file_name(path)}"
+        else:
+            return [path] if path.exists() else f"there is no file or folder {file_name(path)}"
+    except OSError as error:
+        return f"the policies cannot be read: {why(error)}"
     return sorted(file for file in files if not file.name.startswith(".")) or problem
 
 
@@ -170,7 +172,7 @@ def _policy_set(files: Iterable[Path], environ: Mapping[str, str], limits: Order
     faults: list[ConfigFault] = []
     roots: list[Node] = []
     judged: list[tuple[Policy, Node]] = []
-    for file in dict.fromkeys(files):
+    for file in {file.resolve(): file for file in files}.values():
         root, found = read(file, environ)
         faults += found
         if root is None:

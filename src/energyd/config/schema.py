@@ -8,7 +8,6 @@ import ast
 import inspect
 from datetime import timedelta
 from decimal import Decimal
-from enum import Enum
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
@@ -67,16 +66,16 @@ def _docstrings(shape: type[Shape]) -> dict[str, str]:
 
 def _as_written(value: object) -> object:
     match value:
-        case bool() | int() | str() | tuple():
-            return value.value if isinstance(value, Enum) else value
+        case bool() | int() | str():
+            return value
+        case ():
+            return []
         case timedelta():
             return duration_text(value)
         case Decimal():
             return f"{value}%"
-        case PriceLimit() | Path() | ZoneInfo():
+        case PriceLimit() | Path() | ZoneInfo() | UnixSocket():
             return str(value)
-        case UnixSocket(path):
-            return f"unix:{path}"
     return None
 
 

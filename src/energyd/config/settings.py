@@ -4,6 +4,7 @@ Paths are absolute once a file was loaded; secrets show as stars wherever they a
 """
 
 import ipaddress
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import BeforeValidator, ConfigDict, Field, SecretStr, ValidationInfo, WithJsonSchema, model_validator
 
+from energyd.config.source import why
 from energyd.fields import Duration, FaultAtKey, Shape, Whole, at_least, listed, shown
 from energyd.model import Mode, OrderLimits
 
@@ -168,11 +170,17 @@ SingleIp = Annotated[
 class UnixSocket:
     path: Path
 
+    def __str__(self) -> str:
+        return f"unix:{self.path}"
+
 
 @dataclass(frozen=True, slots=True)
 class TcpSocket:
     host: str
     port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 _HOST_PORT = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[^:\s\[\]]+)):(?P<port>[0-9]{1,5})", re.ASCII)
@@ -326,8 +334,8 @@ _KEY_BYTES_MAX = 4096
 def credential_file(environ: Mapping[str, str]) -> Path | None:
     """The file of the systemd credential `netts_api_key` (systemd.exec(5), LoadCredential=), when there is one."""
     folder = environ.get("CREDENTIALS_DIRECTORY")
-    file = Path(folder) / CREDENTIAL if folder else None
-    return file if file is not None and file.is_file() else None
+    file = Path(folder or "") / CREDENTIAL
+    return file if folder and os.path.lexists(file) else None
 
 
 def read_key(file: Path) -> SecretStr:
@@ -336,8 +344,7 @@ def read_key(file: Path) -> SecretStr:
         with file.open("rb") as stream:
             content = stream.read(_KEY_BYTES_MAX + 1)
     except (OSError, ValueError) as error:
-        why = (getattr(error, "strerror", None) or "its name cannot be used").lower()
-        raise ValueError(f"the key cannot be read from its file: {why}; check the path and its rights") from None
+        raise ValueError(f"the key cannot be read from its file: {why(error)}; check the path and its rights") from None
     if len(content) > _KEY_BYTES_MAX:
         raise ValueError("the file of the key is too large to be a key; write nothing but the key into it")
     return _secret(content.decode("ascii", "replace").strip())

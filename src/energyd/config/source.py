@@ -79,6 +79,11 @@ def file_name(path: Path) -> str:
         return str(path)
 
 
+def why(error: OSError | ValueError) -> str:
+    """Why a file cannot be used, in the words of the system."""
+    return (getattr(error, "strerror", None) or "its name cannot be used").lower()
+
+
 def read(path: Path, environ: Mapping[str, str]) -> tuple[Node | None, list[ConfigFault]]:
     """The tree of one file and its faults; no tree when there is nothing to look at any further."""
     file = file_name(path)
@@ -97,8 +102,7 @@ def _bytes(path: Path) -> bytes:
     except FileNotFoundError:
         raise ConfigFault(file, "there is no such file") from None
     except (OSError, ValueError) as error:
-        why = (getattr(error, "strerror", None) or "its name cannot be used").lower()
-        raise ConfigFault(file, f"the file cannot be read: {why}") from None
+        raise ConfigFault(file, f"the file cannot be read: {why(error)}") from None
     if len(content) > BYTES_MAX:
         raise ConfigFault(file, "the file is larger than 1 MiB", "split it: one file is one policy")
     return content
