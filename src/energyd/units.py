@@ -7,12 +7,16 @@ otherwise refused.
 
 import re
 from datetime import datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_CEILING, Context, Decimal, Inexact
 
 SUN_PER_TRX = 1_000_000
 MAX_SUN = 10**17
 """More than all TRX there is (about 9.5e16 sun): a greater figure is a fault, not money."""
 MAX_DURATION = timedelta(days=366)
+
+_UPWARDS = Context(rounding=ROUND_CEILING)
+_EXACT = Context(prec=400, traps=[Inexact])
+"""More digits than any text that is read has."""
 
 _DURATION = re.compile(r"(?:(?P<d>\d+)d)?(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m)?(?:(?P<s>\d+)s)?", re.ASCII)
 _MONEY = re.compile(r"(?P<number>[0-9][0-9_]*(?:\.[0-9]+)?)\s*(?P<unit>sun|TRX|trx)", re.ASCII)
@@ -27,12 +31,12 @@ def sun_from_trx(value: object) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
         return None
     try:
-        sun = Decimal(str(value).strip()) * SUN_PER_TRX
-    except ArithmeticError:
+        sun = _UPWARDS.multiply(Decimal(str(value).strip()), SUN_PER_TRX)
+    except (ArithmeticError, ValueError):
         return None
     if not sun.is_finite() or not 0 <= sun <= MAX_SUN:
         return None
-    return int(sun.to_integral_value(rounding="ROUND_CEILING"))
+    return int(sun.to_integral_value(ROUND_CEILING))
 
 
 def trx(sun: int) -> Decimal:
@@ -52,9 +56,10 @@ def read_money(text: str) -> int:
     if match is None:
         raise ValueError(f"{text!r} is not an amount of money; write it with its unit, such as '15 TRX' or '60 sun'")
     number = Decimal(match["number"].replace("_", ""))
-    sun = number if match["unit"] == "sun" else number * SUN_PER_TRX
-    if sun != sun.to_integral_value():
-        raise ValueError(f"{text!r} is finer than one sun; one TRX has six decimals")
+    try:
+        sun = _EXACT.multiply(number, 1 if match["unit"] == "sun" else SUN_PER_TRX).to_integral_exact(context=_EXACT)
+    except Inexact:
+        raise ValueError(f"{text!r} is finer than one sun; one TRX has six decimals") from None
     if sun > MAX_SUN:
         raise ValueError(f"{text!r} is more than all TRX there is")
     return int(sun)
