@@ -66,9 +66,9 @@ class Ledger(Reader):
     def open_to_read(cls, path: Path) -> Reader:
         """Looks into a ledger, whether its daemon runs or not. Raises LedgerError when there is none to look into."""
         path = path.resolve()
-        if not path.exists():
-            raise LedgerError(f"there is no ledger at {path} yet; `energyd run` makes it")
         with ExitStack() as undo, store.explained(path):
+            if not path.exists():
+                raise LedgerError(f"there is no ledger at {path} yet; `energyd run` makes it")
             engine = store.connect(path, to_write=False)
             undo.callback(engine.dispose)
             with engine.begin() as connection:

@@ -18,14 +18,15 @@ from energyd.ledger.tables import REVISION
 BUSY_TIMEOUT = 10.0
 """Seconds that a transaction waits for another process' transaction; ours take a few milliseconds."""
 
+_RIGHTS = "do this as the user who runs the daemon, who needs the right to read and write it and its folder"
 _OS_HINTS = {
     errno.EISDIR: "`state` must name a file, not a folder",
     errno.ENOTDIR: "a part of the path is a file, not a folder",
     errno.EROFS: "put it on a file system that can be written",
     errno.ENOSPC: "free some disk space",
     errno.EDQUOT: "free some disk space",
-    errno.EACCES: "give the user who runs energyd the right to read and write it and its folder",
-    errno.EPERM: "give the user who runs energyd the right to read and write it and its folder",
+    errno.EACCES: _RIGHTS,
+    errno.EPERM: _RIGHTS,
 }
 _SQLITE_HINTS = {
     sqlite3.SQLITE_NOTADB: "it is no SQLite file; set `state` to another path, or put back a backup",
@@ -33,9 +34,9 @@ _SQLITE_HINTS = {
     sqlite3.SQLITE_FULL: "the disk is full; free some disk space",
     sqlite3.SQLITE_IOERR: "the disk cannot be read or written; look at its free space and its health",
     sqlite3.SQLITE_READONLY: "it cannot be written; look at the rights of the file, its folder and the file system",
-    sqlite3.SQLITE_CANTOPEN: "look at the rights of the file and of its folder",
+    sqlite3.SQLITE_CANTOPEN: _RIGHTS,
     sqlite3.SQLITE_BUSY: "another process keeps it locked; stop the other one",
-    sqlite3.SQLITE_PERM: "look at the rights of the file and of its folder",
+    sqlite3.SQLITE_PERM: _RIGHTS,
 }
 
 

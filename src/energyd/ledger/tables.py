@@ -173,7 +173,7 @@ orders = Table(
     CheckConstraint("cost_max_sun >= 0", name="cost_max_not_negative"),
     CheckConstraint("cost_sun >= 0", name="cost_not_negative"),
     CheckConstraint("(energy IS NULL) <> (cycles IS NULL)", name="buys_one_thing"),
-    CheckConstraint("energy > 0 OR cycles > 0", name="buys_something"),
+    CheckConstraint("coalesce(energy, cycles) > 0", name="buys_something"),
     sqlite_strict=True,
 )
 """Its columns are the fields of `model.Order`."""

@@ -110,7 +110,7 @@ def _orders() -> None:
         sa.CheckConstraint("cost_max_sun >= 0", name="cost_max_not_negative"),
         sa.CheckConstraint("cost_sun >= 0", name="cost_not_negative"),
         sa.CheckConstraint("(energy IS NULL) <> (cycles IS NULL)", name="buys_one_thing"),
-        sa.CheckConstraint("energy > 0 OR cycles > 0", name="buys_something"),
+        sa.CheckConstraint("coalesce(energy, cycles) > 0", name="buys_something"),
         sqlite_strict=True,
     )
     op.create_index(
