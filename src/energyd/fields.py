@@ -194,6 +194,18 @@ def at_least(seconds: int) -> AfterValidator:
     return AfterValidator(check)
 
 
+def at_most(longest: timedelta, why: str) -> AfterValidator:
+    """A duration that must not be longer, and why."""
+
+    def check(value: timedelta) -> timedelta:
+        if value > longest:
+            text = units.duration_text
+            raise ValueError(f"{text(value)} is too long: {why}; write at most '{text(longest)}'")
+        return value
+
+    return AfterValidator(check)
+
+
 Energy = Annotated[int, Whole("an amount of energy", 0, MAX_ENERGY, 65_000)]
 
 

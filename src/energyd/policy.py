@@ -29,13 +29,13 @@ from energyd.fields import (
     Name,
     Percent,
     PriceCap,
-    PriceLimit,
     Shape,
     Switch,
     Text,
     Timezone,
     Whole,
     at_least,
+    at_most,
     listed,
     shown,
 )
@@ -102,12 +102,14 @@ class EnergyRule(Shape):
     """When the floor is kept. While active: as long as energy was used in the last `active_within`."""
     active_within: Annotated[Duration, at_least(1)] = timedelta(minutes=30)
     """For `keep: while_active`."""
-    renew_before: Duration = timedelta(seconds=90)
+    renew_before: Annotated[
+        Duration, at_most(timedelta(minutes=30), "a rental lasts an hour and would count as gone for most of it")
+    ] = timedelta(seconds=90)
     """Count energy that expires within this time as gone already."""
     check_every: Annotated[Duration, at_least(1)] = timedelta(seconds=15)
     """How often the address is read."""
-    max_price: PriceCap = PriceLimit(burn_percent=Decimal(100))
-    """The most that a unit of energy may cost; above it, hold and say why."""
+    max_price: PriceCap | None = None
+    """The most that a unit of energy may cost; above it, hold and say why. Never more than burning costs."""
     cooldown: Duration = timedelta(seconds=30)
     """Least time between two orders for one address."""
     on_unknown: Literal["hold", "assume_empty"] = "hold"

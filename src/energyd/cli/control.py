@@ -41,7 +41,7 @@ async def _run(configuration: "Configuration", *, dry_run: bool, once: bool) -> 
 
     settings = configuration.settings
     form = settings.log.format or ("console" if sys.stdout.isatty() else "json")
-    host = f"{socket.gethostname()}:{os.getpid()}"
+    host = socket.gethostname()
     rng = SystemRandom()
     ledger = Ledger.open(settings.state, now=now(), host=host, rng=rng)
     built = daemon.build(

@@ -180,8 +180,8 @@ async def _ask_netts(configuration: "Configuration") -> list[str]:
 
 
 def _is_too_dear(policy: "Policy", price_sun: int) -> bool:
-    rule = policy.energy
-    return rule is not None and rule.max_price.sun is not None and rule.max_price.sun < price_sun
+    cap = policy.energy.max_price if policy.energy is not None else None
+    return cap is not None and cap.sun is not None and cap.sun < price_sun
 
 
 def _said_of_price(policy: "Policy", price_sun: int) -> str:

@@ -45,15 +45,15 @@ def spend_a_day_max(policy: Policy) -> int | None:
 
 def idle_day_energy(rule: EnergyRule, limits: OrderLimits) -> int:
     """What one address without energy of its own rents in a day in which nobody uses it."""
-    period = RENTAL_TIME - rule.renew_before
-    if rule.keep != "always" or period <= timedelta(0) or not rule.floor:
+    if rule.keep != "always" or not rule.floor:
         return 0
-    return -(-DAY // period) * max(rule.rent_up_to, limits.energy_min)
+    return -(-DAY // (RENTAL_TIME - rule.renew_before)) * max(rule.rent_up_to, limits.energy_min)
 
 
 def price_max_sun(rule: EnergyRule) -> Fraction:
     """The most that a unit of energy may cost, in sun, when burning costs what it does today."""
-    return Fraction(rule.max_price.in_sun(BURN_SUN) or 0)
+    limit = rule.max_price.in_sun(BURN_SUN) if rule.max_price is not None else None
+    return Fraction(BURN_SUN if limit is None else limit)
 
 
 def node_requests(policies: Iterable[Policy]) -> Fraction:
@@ -94,6 +94,9 @@ def advice_on_policy(policy: Policy, root: Node, limits: OrderLimits) -> Iterato
         yield Advice(
             root.place, "the policy has no energy, planned_calls or host_mode: it only serves 'energyd ensure'"
         )
+    for key in ("planned_calls", "host_mode"):
+        if getattr(policy, key):
+            yield Advice(_at(root, key), f"this version checks {key} and does not act on it yet")
     if policy.budget == "unlimited":
         yield Advice(_at(root, "budget"), "nothing limits what this policy spends but the balance at Netts")
     if policy.energy is not None:
@@ -102,12 +105,7 @@ def advice_on_policy(policy: Policy, root: Node, limits: OrderLimits) -> Iterato
 
 
 def _energy_advice(rule: EnergyRule, limits: OrderLimits, addresses: int) -> Iterator[tuple[str, str]]:
-    if rule.renew_before >= RENTAL_TIME:
-        yield (
-            "renew_before",
-            "a rental lasts 1h, so each counts as gone at once and is rented again until a limit holds",
-        )
-    elif idle := idle_day_energy(rule, limits):
+    if idle := idle_day_energy(rule, limits):
         cost = trx_text(-(-idle * price_max_sun(rule) // 1))
         whose = "an address" if addresses == 1 else f"each of {addresses} addresses"
         text = f"{whose} is rented {idle:,} energy a day though nobody uses it, for at most {cost}"

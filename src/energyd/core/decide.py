@@ -212,19 +212,14 @@ def _price_is_known(wish: Wish) -> Guard:
 
 def _price_is_allowed(wish: Wish) -> Guard:
     rule = wish.situation.policy.energy
-    if rule is None or wish.price_sun is None:
-        return Guard(Reason.PRICE_TOO_HIGH, passed=wish.price_sun is None)
-    limit = rule.max_price.in_sun(wish.burn_sun)
+    cap = rule.max_price if rule is not None else None
+    if cap is None or wish.price_sun is None:
+        return Guard(Reason.PRICE_TOO_HIGH, passed=True, limit="" if cap is None else str(cap))
+    limit = cap.in_sun(wish.burn_sun)
     if limit is None:
-        return Guard(
-            Reason.PRICE_UNKNOWN, passed=False, figure="the burn price is not known", limit=str(rule.max_price)
-        )
-    return Guard(
-        Reason.PRICE_TOO_HIGH,
-        Decimal(wish.price_sun) <= limit,
-        f"{wish.price_sun} sun",
-        f"{limit.normalize():f} sun ({rule.max_price})" if rule.max_price.sun is None else str(rule.max_price),
-    )
+        return Guard(Reason.PRICE_UNKNOWN, passed=False, figure="the burn price is not known", limit=str(cap))
+    shown = str(cap) if cap.sun is not None else f"{limit.normalize():f} sun ({cap})"
+    return Guard(Reason.PRICE_TOO_HIGH, Decimal(wish.price_sun) <= limit, f"{wish.price_sun} sun", shown)
 
 
 def _cheaper_than_burning(wish: Wish) -> Guard:
