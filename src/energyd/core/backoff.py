@@ -1,8 +1,10 @@
 """How long orders stop after refusals: until something changes, or a growing while has passed.
 
 A refusal is an answer, so nothing was bought, and the same order would be refused again. What changes it: money on the
-account, a reload with another key, or simply time. The wait doubles with each refusal in a row, so that an address
-whose every order is refused makes a handful of requests in its first hour and one an hour from then on.
+account, a reload with another key, or simply time. Each wait is as long as all that passed since the first refusal, and
+a first wait more: it doubles, so that an address whose every order is refused makes a handful of requests in its first
+hour and one an hour from then on. It goes by time and not by count, because one short outage may refuse the orders of
+many addresses at once.
 """
 
 from datetime import datetime, timedelta
@@ -17,14 +19,12 @@ FIRST_WAIT: dict[Reason, timedelta] = {
     Reason.NETTS_UNAVAILABLE: timedelta(seconds=30),
 }
 _OTHERWISE = timedelta(minutes=1)
-_MOST_DOUBLINGS = 12
 
 
 def again_at(refusals: Refusals) -> datetime:
     """The moment from which an order may be tried again."""
     first = FIRST_WAIT.get(refusals.reason, _OTHERWISE)
-    doublings = min(refusals.count - 1, _MOST_DOUBLINGS)
-    grown = min(first * (1 << doublings), LONGEST)
+    grown = min(first + max(refusals.last_at - refusals.first_at, timedelta(0)), LONGEST)
     return refusals.last_at + max(grown, refusals.retry_after or timedelta(0))
 
 
