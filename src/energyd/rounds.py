@@ -21,13 +21,16 @@ class Rounds:
         self._heap: list[tuple[float, int, str]] = []
         self._due: dict[str, float] = {}
         self._looking: dict[str, asyncio.Task[None]] = {}
+        self._wanted: set[str] = set()
         self._added = 0
         self._changed = asyncio.Event()
 
     def take_on(self, addresses: Iterable[str], spread: timedelta = timedelta(0)) -> None:
         """Look at these addresses too, the first time within `spread`."""
         for address in addresses:
-            if address not in self._due and address not in self._looking:
+            if address in self._looking:
+                self._wanted.add(address)
+            elif address not in self._due:
                 self._put(address, self._rng.random() * spread.total_seconds())
 
     def hurry(self, addresses: Iterable[str]) -> None:
@@ -90,3 +93,6 @@ class Rounds:
         if again_in is not None:
             took = asyncio.get_running_loop().time() - began
             self._put(address, max(again_in.total_seconds() - took, 0))
+        elif address in self._wanted:
+            self._put(address, 0)  # it was taken on again while a look that did not know this was under way
+        self._wanted.discard(address)
