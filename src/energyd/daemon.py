@@ -8,10 +8,11 @@ in rounds.py.
 import asyncio
 import contextlib
 import signal
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
+from typing import Any
 
 import httpx
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -24,7 +25,7 @@ from energyd.core import alerts
 from energyd.engine import Engine
 from energyd.errors import ChainUnavailable, ConfigFaults, LedgerError, NettsUnavailable
 from energyd.ledger.ledger import Ledger
-from energyd.model import OPEN, Mode, Order, Reason
+from energyd.model import OPEN, AlertName, Mode, Order, Reason
 from energyd.netts.client import Netts
 from energyd.policy import Policy
 from energyd.rounds import Rounds
@@ -99,6 +100,8 @@ class Daemon:
         self._alarms = Alarms(ledger, log, now)
         self._scheduler = AsyncIOScheduler(timezone=UTC)
         self._stop = asyncio.Event()
+        self._reloading = asyncio.Lock()
+        self._open_orders: tuple[Order, ...] = ()
         self._netts_url = configuration.settings.netts.url
         self._netts_failures = Failures()
         self._auth_error: str | None = None
@@ -111,11 +114,7 @@ class Daemon:
         """Live until `stop` is called; with `once`, take one decision for every address and end."""
         try:
             await self._start()
-            if once:
-                await self._read_everything()
-                await asyncio.gather(*(self._look(address) for address in self.engine.policies))
-            else:
-                await self._live()
+            await self._until_stopped(self._look_once() if once else self._live())
         finally:
             await self._end()
 
@@ -123,37 +122,47 @@ class Daemon:
         self._stop.set()
 
     async def _start(self) -> None:
+        self._tell_life(LogEvent.DAEMON_STARTED)
+        self._adopt(self._configuration.policies, (), self._configuration.digest)
+        await self._alarms.recall()
+
+    async def _until_stopped(self, living: Coroutine[Any, Any, None]) -> None:
+        life, stopped = asyncio.create_task(living, name="life"), asyncio.create_task(self._stop.wait(), name="stop")
+        try:
+            await asyncio.wait([life, stopped], return_when=asyncio.FIRST_COMPLETED)
+            self._tell_life(LogEvent.DAEMON_STOPPING)
+        finally:
+            for task in (life, stopped):
+                task.cancel()
+            await asyncio.gather(life, stopped, return_exceptions=True)
+        if not life.cancelled():
+            life.result()
+
+    async def _live(self) -> None:
+        self._schedule_jobs()
+        try:
+            self._tell_life(LogEvent.DAEMON_READY)
+            await self._read_everything()
+            self._take_on_addresses()
+            self._rounds.take_on(order.address for order in await self._ledger.orders(states=OPEN))
+            await self._rounds.run()
+        finally:
+            self._scheduler.shutdown(wait=False)
+
+    async def _look_once(self) -> None:
+        await self._read_everything()
+        await asyncio.gather(*(self._look(address) for address in self.engine.policies))
+        await self._tell_alerts()
+
+    def _tell_life(self, event: LogEvent) -> None:
         policies = self._configuration.policies
         self._log.emit(
-            LogEvent.DAEMON_STARTED,
+            event,
             version=__version__,
             mode=str(self._mode),
             addresses=sum(len(policy.addresses) for policy in policies if policy.enabled),
             policies=len(policies),
         )
-        await self._adopt(policies, (), self._configuration.digest)
-        await self._alarms.recall()
-
-    async def _live(self) -> None:
-        self._schedule_jobs()
-        self._log.emit(LogEvent.DAEMON_READY, addresses=len(self.engine.policies))
-        tasks = [asyncio.create_task(work, name=name) for name, work in (("rounds", self._go_round()),)]
-        try:
-            stopped = asyncio.create_task(self._stop.wait(), name="stop")
-            await asyncio.wait([stopped, *tasks], return_when=asyncio.FIRST_COMPLETED)
-            self._log.emit(LogEvent.DAEMON_STOPPING)
-        finally:
-            self._scheduler.shutdown(wait=False)
-            for task in (*tasks, stopped):
-                task.cancel()
-            ended = await asyncio.gather(*tasks, return_exceptions=True)
-        _raise_fault(ended)
-
-    async def _go_round(self) -> None:
-        await self._read_everything()
-        self._take_on_addresses()
-        self._rounds.take_on(order.address for order in await self._ledger.orders(states=OPEN))
-        await self._rounds.run()
 
     def _take_on_addresses(self) -> None:
         for policy in self._configuration.policies:
@@ -168,7 +177,7 @@ class Daemon:
         await self._ledger.close()
         await self._chain.close()
         await self._netts.aclose()
-        self._log.emit(LogEvent.DAEMON_STOPPED)
+        self._tell_life(LogEvent.DAEMON_STOPPED)
 
     # --- work -----------------------------------------------------------------------------------------------------
 
@@ -252,9 +261,9 @@ class Daemon:
         if known.prices.burn_read_at and self._now() - known.prices.burn_read_at < BURN_PRICE_EVERY:
             return
         with contextlib.suppress(ChainUnavailable):
-            known.prices = replace(
-                known.prices, burn_sun=await self._chain.burn_price(), burn_read_at=self._now()
-            )  # fmt: skip
+            burn_sun = await self._chain.burn_price()
+            # Only now: what Netts asks may have been learned while the node was asked.
+            known.prices = replace(known.prices, burn_sun=burn_sun, burn_read_at=self._now())
 
     def _hear_netts(self, what: str, error: NettsUnavailable | None) -> None:
         if error is None or not error.auth:
@@ -268,8 +277,8 @@ class Daemon:
 
     async def _write_down(self) -> None:
         try:
-            await self.engine.write_down()
-            self._ledger_error = None
+            if await self.engine.write_down():
+                self._ledger_error = None
         except LedgerError as error:
             self._ledger_error = str(error)
 
@@ -278,15 +287,22 @@ class Daemon:
             await self._ledger.forget(self._now())
 
     async def _tell_alerts(self) -> None:
-        await self._alarms.tell(await self._facts())
+        facts = await self._facts()
+        raised = await self._alarms.tell(facts)
+        late = {alert.subject for alert in raised if alert.name is AlertName.DELIVERY_LATE}
+        for order in facts.orders:
+            if order.key in late:
+                self._log.rental(LogEvent.ENERGY_LATE, order, at=facts.now)
 
     async def _facts(self) -> alerts.Facts:
-        orders: tuple[Order, ...] = ()
-        with contextlib.suppress(LedgerError):
-            orders = await self._ledger.orders(states=OPEN)
+        """The facts of the moment. While the ledger cannot be read, its orders stand as they were read last."""
+        try:
+            self._open_orders = await self._ledger.orders(states=OPEN)
+        except LedgerError as error:
+            self._ledger_error = str(error)
         return alerts.Facts(
             now=self._now(),
-            orders=orders,
+            orders=self._open_orders,
             decisions=tuple(self.engine.latest.values()),
             node_error=self._chain.down_for(FAILING_FOR),
             netts_error=self._netts_failures.standing(),
@@ -307,7 +323,11 @@ class Daemon:
     # --- policies -------------------------------------------------------------------------------------------------
 
     async def reload(self) -> None:
-        """Read the files again; all of them are taken over, or none."""
+        """Read the files again; all of them are taken over, or none. Of two at a time the later one waits."""
+        async with self._reloading:
+            await self._job("reload", self._reload)
+
+    async def _reload(self) -> None:
         if self._reload_files is None:
             return
         try:
@@ -318,11 +338,11 @@ class Daemon:
             return
         self._policies_error = None
         before, self._configuration = self._configuration, configuration
-        await self._adopt(configuration.policies, before.policies, configuration.digest)
-        await self._ledger.forgive_refusals()
+        self._adopt(configuration.policies, before.policies, configuration.digest)
         self._take_on_addresses()
+        await self._ledger.forgive_refusals()
 
-    async def _adopt(self, policies: tuple[Policy, ...], before: tuple[Policy, ...], digest: str) -> None:
+    def _adopt(self, policies: tuple[Policy, ...], before: tuple[Policy, ...], digest: str) -> None:
         self.engine.adopt(policies)
         old, new = ({policy.name: policy for policy in some} for some in (before, policies))
         self._log.emit(
@@ -332,12 +352,6 @@ class Daemon:
             removed=sorted(old.keys() - new.keys()),
             changed=sorted(name for name in new.keys() & old.keys() if new[name] != old[name]),
         )
-
-
-def _raise_fault(ended: list[BaseException | None]) -> None:
-    for result in ended:
-        if isinstance(result, Exception):
-            raise result
 
 
 def build(

@@ -18,9 +18,10 @@ from energyd.core import evidence, order as life, supply
 from energyd.core.activity import Activity, follow
 from energyd.core.decide import decide
 from energyd.core.order import Event
-from energyd.errors import Conflict, Impossible, NettsUnavailable, OverBudget
+from energyd.errors import Conflict, Impossible, LedgerError, NettsUnavailable, OverBudget
 from energyd.ledger.ledger import Ledger
 from energyd.model import (
+    NEVER_CHARGED,
     OPEN,
     RENTAL_TIME,
     Accepted,
@@ -52,6 +53,7 @@ INQUIRE_EVERY = timedelta(seconds=15)
 """How often the account is read for an unresolved order; `userinfo` allows about 1000 calls a day (netts-api 12)."""
 LEASE_AT_LEAST = timedelta(minutes=1)
 _STEPS_A_TICK = 4
+_MAY_HAVE_BEEN_PLACED = tuple(state for state in OrderState if state not in NEVER_CHARGED)
 
 
 class Watcher(Protocol):
@@ -161,7 +163,9 @@ class Engine:
         before, shown_at = self._activities.get(reading.address, Activity()), reading.last_used_at
         if shown_at is None or shown_at == before.shown_at:
             return before.used_at
-        ended_then = await self._ledger.orders(address=reading.address, since=shown_at - 2 * RENTAL_TIME)
+        ended_then = await self._ledger.orders(
+            address=reading.address, since=shown_at - 2 * RENTAL_TIME, states=_MAY_HAVE_BEEN_PLACED
+        )
         after = self._activities[reading.address] = follow(before, shown_at, ended_then)
         return after.used_at
 
@@ -217,11 +221,18 @@ class Engine:
             self._unwritten.append(decision)
         return decision, order
 
-    async def write_down(self) -> None:
-        """Write the decisions to hold that were taken since the last call, in one commit."""
-        if self._unwritten:
-            decisions, self._unwritten = self._unwritten, []
+    async def write_down(self) -> bool:
+        """Write the decisions to hold that were taken since the last call, in one commit; False: there were none.
+
+        Raises LedgerError; they are kept for the next call then.
+        """
+        decisions, self._unwritten = self._unwritten, []
+        try:
             await self._ledger.note(decisions)
+        except LedgerError:
+            self._unwritten = decisions + self._unwritten
+            raise
+        return bool(decisions)
 
     def _decide(self, situation: Situation) -> tuple[Decision, Order | None]:
         decision = decide(situation, f"{self._rng.getrandbits(64):016x}")
@@ -338,7 +349,7 @@ class Engine:
         elif event is Event.DROPPED:
             self._log.order(LogEvent.ORDER_RESOLVED, after, outcome="dropped")
         elif order.kind is OrderKind.RENTAL:
-            self._log.order(LogEvent.RENTAL_EXPIRED, after, outcome=str(after.state))
+            self._log.rental(LogEvent.RENTAL_EXPIRED, after)
         return after
 
     async def _watch(self, order: Order, seen: "Seen") -> Order:
@@ -354,8 +365,7 @@ class Engine:
             return order
         detail = f"the limit rose by {came}"
         after = await self._ledger.record(order, Event.SEEN, self._now(), delivered_at=shown_at, detail=detail)
-        seconds = round((shown_at - (order.sent_at or order.intended_at)).total_seconds(), 3)
-        self._log.order(LogEvent.ENERGY_DELIVERED, after, seconds=seconds)
+        self._log.rental(LogEvent.ENERGY_DELIVERED, after, at=shown_at)
         return after
 
     def _confirmed(self, order: Order, reading: Reading) -> datetime | None:

@@ -1,6 +1,6 @@
 """Every event of the log, with its fields, and how the log is written.
 
-`EVENTS` is the whole catalogue; nothing else can be logged. A line is written whole or not at all, and a log that
+`LogEvent` is the whole catalogue; nothing else can be logged. A line is written whole or not at all, and a log that
 cannot be written (a closed pipe, a full disk) never stops a decision or hides what became of money.
 
 Nothing here reads a clock: the time of an event is given by `now`.
@@ -107,6 +107,18 @@ class Log:
 
     def order(self, event: LogEvent, order: Order, **more: object) -> None:
         self.emit(event, **(order_fields(order) | more))
+
+    def rental(self, event: LogEvent, order: Order, at: datetime | None = None) -> None:
+        """What became of rented energy; `at` is when, to be told as seconds since the order was sent."""
+        seconds = None if at is None else round((at - (order.sent_at or order.intended_at)).total_seconds(), 3)
+        self.emit(
+            event,
+            policy=order.policy,
+            address=order.address,
+            order_key=order.key,
+            energy=order.energy,
+            seconds=seconds,
+        )
 
     def alert(self, event: LogEvent, alert: Alert) -> None:
         self.emit(event, alert=str(alert.name), subject=alert.subject or None, summary=alert.summary)
