@@ -25,7 +25,7 @@ from energyd.core import alerts
 from energyd.engine import Engine
 from energyd.errors import ChainUnavailable, ConfigFaults, LedgerError, NettsUnavailable
 from energyd.ledger.ledger import Ledger
-from energyd.model import OPEN, AlertName, Mode, Order, Reason
+from energyd.model import OPEN, AlertName, Mode, Order, Reason, Refusals
 from energyd.netts.client import Netts
 from energyd.policy import Policy
 from energyd.rounds import Rounds
@@ -102,6 +102,7 @@ class Daemon:
         self._stop = asyncio.Event()
         self._reloading = asyncio.Lock()
         self._open_orders: tuple[Order, ...] = ()
+        self._refusals: Refusals | None = None
         self._netts_url = configuration.settings.netts.url
         self._netts_failures = Failures()
         self._auth_error: str | None = None
@@ -298,6 +299,7 @@ class Daemon:
         """The facts of the moment. While the ledger cannot be read, its orders stand as they were read last."""
         try:
             self._open_orders = await self._ledger.orders(states=OPEN)
+            self._refusals = await self._ledger.account_refusals()
         except LedgerError as error:
             self._ledger_error = str(error)
         return alerts.Facts(
@@ -309,6 +311,7 @@ class Daemon:
             auth_error=self._auth_error,
             ledger_error=self._ledger_error,
             policies_error=self._policies_error,
+            refusals=self._refusals,
             funds=self.engine.known.funds,
             top_up_sun=self._top_up_sun(),
         )

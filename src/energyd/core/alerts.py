@@ -10,7 +10,7 @@ from datetime import datetime
 
 from energyd import units
 from energyd.core.order import LATE_AFTER
-from energyd.model import Alert, AlertName, Decision, Funds, Order, OrderKind, OrderState, Reason
+from energyd.model import Alert, AlertName, Decision, Funds, Order, OrderKind, OrderState, Reason, Refusals
 
 _EXHAUSTED = (Reason.BUDGET_PER_ORDER, Reason.BUDGET_PER_HOUR, Reason.BUDGET_PER_DAY)
 
@@ -28,6 +28,8 @@ class Facts:
     auth_error: str | None = None
     ledger_error: str | None = None
     policies_error: str | None = None
+    refusals: Refusals | None = None
+    """Refusals in a row that concern the account, since the last order that was taken."""
     funds: Funds | None = None
     top_up_sun: int | None = None
     """What one order for every watched address would cost; None while there is no price."""
@@ -36,6 +38,7 @@ class Facts:
 def standing(facts: Facts) -> tuple[Alert, ...]:
     return (
         *_of_dependencies(facts),
+        *_of_refusals(facts),
         *_of_funds(facts),
         *_of_orders(facts.orders, facts.now),
         *_of_budgets(facts.decisions),
@@ -43,7 +46,7 @@ def standing(facts: Facts) -> tuple[Alert, ...]:
 
 
 def changes(before: Iterable[Alert], after: Iterable[Alert]) -> tuple[tuple[Alert, ...], tuple[Alert, ...]]:
-    """The alerts to raise and to clear. A summary that reads differently is the same alert."""
+    """The alerts to raise and to clear. What has the same name and subject is the same alert, whatever it says."""
     stood = {(alert.name, alert.subject): alert for alert in before}
     stands = {(alert.name, alert.subject): alert for alert in after}
     raised = tuple(alert for key, alert in stands.items() if key not in stood)
@@ -61,6 +64,28 @@ def _of_dependencies(facts: Facts) -> Iterable[Alert]:
     ):
         if error is not None:
             yield Alert(name, "", error)
+
+
+_REFUSED = {
+    Reason.AUTH_FAILED: AlertName.NETTS_AUTH_FAILED,
+    Reason.NO_FUNDS: AlertName.NETTS_BALANCE_LOW,
+    Reason.NETTS_UNAVAILABLE: AlertName.NETTS_UNAVAILABLE,
+}
+
+
+def _of_refusals(facts: Facts) -> Iterable[Alert]:
+    refusals = facts.refusals
+    if refusals is None or refusals.reason not in _REFUSED or _funds_rose(facts, refusals):
+        return
+    times = "once" if refusals.count == 1 else f"{refusals.count} times in a row"
+    yield Alert(_REFUSED[refusals.reason], "", f"Netts has refused orders {times}: {refusals.reason}")
+
+
+def _funds_rose(facts: Facts, refusals: Refusals) -> bool:
+    funds = facts.funds
+    if refusals.reason is not Reason.NO_FUNDS or funds is None or funds.read_at <= refusals.last_at:
+        return False
+    return funds.balance_sun > (refusals.balance_sun or 0)
 
 
 def _of_funds(facts: Facts) -> Iterable[Alert]:

@@ -173,7 +173,7 @@ _OF_ACCOUNT = (_LAST_PLACED, _REFUSED.where(_e.refused_for.in_(ACCOUNT_WIDE)))
 _REFUSAL = select(order_events, _o.baseline).join(orders).where(_e.id == bindparam("id"))
 
 
-def _refusals(connection: Connection, address: str | None) -> Refusals | None:
+def refusals(connection: Connection, address: str | None) -> Refusals | None:
     """Those of one address, or, without one, those that concern the account."""
     last_placed, refused = _OF_ACCOUNT if address is None else _OF_ADDRESS
     whose = {} if address is None else {"address": address}
@@ -201,8 +201,8 @@ def memory(connection: Connection, address: str, policy: str, now: datetime) -> 
         spent_day_sun=spent(connection, policy, now - DAY),
         last_order_at=connection.execute(_LAST_SENT, {"address": address}).scalar(),
         pauses=fetch(connection, Pause, _PAUSES_OF_THIS, address=address, policy=policy, now=now),
-        refusals=_refusals(connection, address),
-        account_refusals=_refusals(connection, None),
+        refusals=refusals(connection, address),
+        account_refusals=refusals(connection, None),
         hold_until=datetime.fromisoformat(hold_until) if hold_until else None,
     )
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine
 from energyd.errors import LedgerError
 from energyd.ledger import queries, store
 from energyd.ledger.queries import OrderEvent
-from energyd.model import Alert, Decision, Memory, Order, OrderState, Pause
+from energyd.model import Alert, Decision, Memory, Order, OrderState, Pause, Refusals
 
 T = TypeVar("T")
 
@@ -76,6 +76,10 @@ class Reader:
     async def memory(self, address: str, policy_name: str, now: datetime) -> Memory:
         """What a decision about one address may depend on."""
         return await self._read(lambda c: queries.memory(c, address, policy_name, now))
+
+    async def account_refusals(self) -> Refusals | None:
+        """Refusals in a row that concern the account at Netts, whatever the address."""
+        return await self._read(lambda c: queries.refusals(c, None))
 
     async def spent(self, policy: str, since: datetime) -> int:
         """Sun that a policy has spent after a moment: the charge where it is known, else the most it can be.
