@@ -1,6 +1,19 @@
-"""`python -m energyd` is the command `energyd`."""
+"""The command `energyd`, also as `python -m energyd`."""
 
-from energyd.cli.main import main
+import sys
+
+from energyd import __version__
+
+
+def main() -> None:
+    """Run the command line; the version alone is told before the heavy parts of it are imported."""
+    if sys.argv[1:] in (["version"], ["--version"]):
+        sys.stdout.write(f"{__version__}\n")
+        return
+    from energyd.cli.main import main as run_command_line  # noqa: PLC0415 - takes ten times as long as Python's own start
+
+    run_command_line()
+
 
 if __name__ == "__main__":
     main()

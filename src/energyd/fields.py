@@ -11,15 +11,17 @@ from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from difflib import get_close_matches
 from functools import lru_cache
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from zoneinfo import ZoneInfo, available_timezones
 
 import base58
 from annotated_types import GroupedMetadata
-from apscheduler.triggers.cron import CronTrigger
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 
 from energyd import units
+
+if TYPE_CHECKING:
+    from apscheduler.triggers.cron import CronTrigger
 
 T = TypeVar("T")
 
@@ -525,13 +527,15 @@ def _cron_numbers(expression: str) -> list[list[int]]:
     return numbers
 
 
-def cron_trigger(expression: str, timezone: ZoneInfo) -> CronTrigger:
+def cron_trigger(expression: str, timezone: ZoneInfo) -> "CronTrigger":
     """The trigger of a five-field crontab line. Raises ValueError with what is wrong.
 
     A field is `*`, a number, a range `1-5` or a list of these, with a step after `*` or a range; months and days have
     names too. APScheduler counts the days of the week from Monday = 0, crontab(5) from Sunday = 0 or 7, so it is given
     the days' names.
     """
+    from apscheduler.triggers.cron import CronTrigger  # noqa: PLC0415 - slow to import; most commands need no calendar
+
     minutes, hours, days, months, weekdays = _cron_numbers(expression)
     return CronTrigger(
         minute=_joined(minutes),
