@@ -607,6 +607,24 @@ def test_one_account_that_cannot_be_read_does_not_keep_the_others_from_their_nod
     on_virtual_time(story)
 
 
+def test_answers_that_cannot_be_believed_again_and_again_are_a_failure_of_the_node() -> None:
+    async def story() -> None:
+        nodes, events = Nodes(), []
+        chain = chain_to(nodes, on_health=lambda url, error: events.append((url, error is None)))
+        nodes.tell("getaccountresource", {"Error": "class java.lang.NullPointerException : null"})
+        for _ in range(20):
+            assert isinstance(await chain.reading(ADDRESS), NoReading)
+            await asyncio.sleep(15)
+        assert events == [(FIRST, False)]
+        assert chain.down_for(timedelta(seconds=30)) is not None
+        nodes.well_again()
+        await asyncio.sleep(60)
+        assert isinstance(await chain.reading(ADDRESS), Reading)
+        assert events == [(FIRST, False), (FIRST, True)]
+
+    on_virtual_time(story)
+
+
 def test_while_every_node_is_stale_that_is_the_reason_also_when_they_are_left_alone() -> None:
     async def story() -> None:
         nodes = Nodes()

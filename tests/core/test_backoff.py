@@ -71,7 +71,7 @@ def test_the_wait_grows_up_to_an_hour_or_what_netts_asked_for(
     wait = again_at(refused(reason, last_at, retry_after=asked)) - last_at
     longer = again_at(refused(reason, later, retry_after=asked)) - later
     assert (asked or seconds(0)) <= wait <= max(backoff.LONGEST, asked or seconds(0))
-    assert wait >= seconds(30)
+    assert wait >= (seconds(30) if asked is None else backoff.SHORTEST)
     assert longer >= wait
 
 

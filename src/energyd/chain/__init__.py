@@ -105,7 +105,7 @@ class Chain:
                 node.failed(failure)
                 failures.append((f"{node.url}: {failure.detail}", failure.reason))
             except Unusable as error:
-                node.recovered()
+                node.unusable(str(error))
                 failures.append((f"{node.url}: {error}", Reason.NODE_UNREACHABLE))
             else:
                 node.recovered()

@@ -20,6 +20,8 @@ HEAD_STALE = timedelta(seconds=30)
 """Ten missed blocks (tron-energy D3)."""
 FULL_HEAD_FOR = 600.0
 """Seconds until a node that did not know `getblock` is asked for it again; `getnowblock` sends the whole block."""
+UNUSABLE_MAX = 3
+"""So many answers in a row that cannot be believed are a failure of the node."""
 PAUSE_MIN, PAUSE_MAX = 5.0, 60.0
 """Seconds between two attempts at a failing node, doubling."""
 
@@ -73,6 +75,7 @@ class Node:
     ) -> None:
         self._door = Door(url, keys, transport)
         self.url = self._door.shown
+        self._unusable = 0
         self.health = NodeHealth(self.url)
         self._tron = _tron(self.url, self._door)
         self._pace = pace
@@ -190,7 +193,14 @@ class Node:
         self._rest_until = max(self._rest_until, loop_time() + failure.rest)
         self.health = NodeHealth(self.url, failure.detail, since, failure.reason)
 
+    def unusable(self, problem: str) -> None:
+        """An answer that cannot be believed: once it may be about its account, again and again it is the node."""
+        self._unusable += 1
+        if self._unusable >= UNUSABLE_MAX:
+            self.failed(NodeFailed(problem))
+
     def recovered(self) -> None:
+        self._unusable = 0
         if self.health.error is not None:
             self.health = NodeHealth(self.url)
             self._on_health(self.url, None)

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from energyd.model import Guard, Reason, Refusals, Situation
 
 LONGEST = timedelta(hours=1)
+SHORTEST = timedelta(seconds=5)
 FIRST_WAIT: dict[Reason, timedelta] = {
     Reason.AUTH_FAILED: timedelta(minutes=5),
     Reason.NO_FUNDS: timedelta(minutes=5),
@@ -22,8 +23,10 @@ _OTHERWISE = timedelta(minutes=1)
 
 
 def again_at(refusals: Refusals) -> datetime:
-    """The moment from which an order may be tried again."""
+    """The moment from which an order may be tried again; a wait that Netts asked for is the first one."""
     first = FIRST_WAIT.get(refusals.reason, _OTHERWISE)
+    if refusals.retry_after is not None:
+        first = max(refusals.retry_after, SHORTEST)
     grown = min(first + max(refusals.last_at - refusals.first_at, timedelta(0)), LONGEST)
     return refusals.last_at + max(grown, refusals.retry_after or timedelta(0))
 
