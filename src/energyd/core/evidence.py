@@ -82,16 +82,17 @@ def _account(order: Order, after: After, spends: Sequence[Order]) -> Testimony:
     """What left the account since the baseline beyond what our other orders explain.
 
     Money that came in hides money that left, so a balance that rose by itself says nothing; the spent total, which
-    only rises, is asked first. Half the expected cost tells a charge from a rounding.
+    only rises, is asked first. Half the expected cost tells a charge from a rounding. Another order that is unclear
+    itself may explain what is missing, but where nothing is missing neither of them was charged: so orders that became
+    unclear together do not wait for each other.
     """
-    if after.funds is None or any(other.state in UNSETTLED for other in spends):
-        return Testimony.NOTHING
-    left = _left_account(order, after.funds)
+    left = None if after.funds is None else _left_account(order, after.funds)
     if left is None:
         return Testimony.NOTHING
-    unexplained = left - sum(other.booked_sun for other in spends)
+    settled = [other for other in spends if other.state not in UNSETTLED]
+    unexplained = left - sum(other.booked_sun for other in settled)
     if 2 * unexplained >= order.cost_max_sun:
-        return Testimony.PLACED
+        return Testimony.PLACED if len(settled) == len(spends) else Testimony.NOTHING
     return Testimony.NOT_PLACED if 2 * abs(unexplained) < order.cost_max_sun else Testimony.NOTHING
 
 
