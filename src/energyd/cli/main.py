@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from energyd import __version__
-from energyd.cli import control, files, views
+from energyd.cli import control, files, orders, views
 from energyd.errors import ConfigFaults, EnergydError
 
 EXIT_FAILED = 1
@@ -37,9 +37,9 @@ for command in (
     views.status,
     views.decisions,
     views.explain,
-    views.orders,
 ):
     app.command()(command)
+app.add_typer(orders.app, name="orders")
 
 
 @app.command()

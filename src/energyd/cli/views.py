@@ -1,4 +1,4 @@
-"""Commands that show what the ledger holds: status, decisions, explain, orders.
+"""Commands that show what the ledger holds: status, decisions, explain.
 
 They read the ledger file and not the daemon, so they work when the daemon is down, too.
 """
@@ -31,7 +31,7 @@ _COLOURS = {Action.RENT: "green", Action.ORDER_CYCLES: "green", Action.HOLD: "de
 _CALM = (Reason.ENOUGH, Reason.IN_FLIGHT, Reason.OUTSIDE_WINDOW, Reason.INACTIVE, Reason.COOLDOWN, Reason.DRY_RUN)
 
 
-def _with_ledger(configuration: "Configuration", work: "Callable[[Reader], Awaitable[T]]") -> T:
+def with_ledger(configuration: "Configuration", work: "Callable[[Reader], Awaitable[T]]") -> T:
     async def open_and_work() -> T:
         from energyd.ledger.ledger import Ledger
 
@@ -47,7 +47,7 @@ def _with_ledger(configuration: "Configuration", work: "Callable[[Reader], Await
 def status(config: options.Config = None, json: options.Json = False) -> None:
     """Show the addresses, their energy, what is rented, what was spent, and open alerts."""
     configuration = options.load_configuration(config)
-    state = _with_ledger(configuration, lambda ledger: _gather(configuration, ledger))
+    state = with_ledger(configuration, lambda ledger: _gather(configuration, ledger))
     if json:
         printing.print_json(state.as_rows())
     else:
@@ -232,7 +232,7 @@ def decisions(
             await asyncio.sleep(FOLLOW_EVERY_SECONDS)
             found = await read(ledger, newest + timedelta(microseconds=1), FOLLOW_AT_ONCE)
 
-    _with_ledger(configuration, show)
+    with_ledger(configuration, show)
 
 
 def _show_decisions(found: Sequence[Decision], *, json: bool) -> None:
@@ -286,7 +286,7 @@ def explain(
     async def read(ledger: "Reader") -> Decision | None:
         return next((decision for decision in await ledger.latest_decisions() if decision.address == wanted), None)
 
-    decision = _with_ledger(configuration, read)
+    decision = with_ledger(configuration, read)
     if decision is None:
         raise typer.BadParameter(f"no decision about {wanted} is in the ledger")
     if json:
@@ -329,62 +329,4 @@ def _guard_table(guards: Sequence[Guard]) -> "Table":
     table = printing.table("guard", "passed", "figure", "limit")
     for guard in guards:
         table.add_row(str(guard.reason), "[green]yes[/]" if guard.passed else "[red]no[/]", guard.figure, guard.limit)
-    return table
-
-
-# --- orders ---------------------------------------------------------------------------------------------------------
-
-
-def orders(
-    config: options.Config = None,
-    address: options.Address = None,
-    policy: Annotated[str | None, typer.Option("--policy", "-p", help="Only this policy.")] = None,
-    since: options.Since = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="The most to show.")] = 50,
-    json: options.Json = False,
-) -> None:
-    """Show the ledger's orders, newest first."""
-    configuration = options.load_configuration(config)
-    wanted = options.checked_address(address) if address else None
-    begin = options.read_since(since)
-    found = _with_ledger(
-        configuration, lambda ledger: ledger.orders(address=wanted, policy=policy, since=begin, limit=limit)
-    )
-    if json:
-        from energyd.telemetry import order_row
-
-        printing.print_json([order_row(order) for order in found])
-        return
-    if not found:
-        print("No orders.")
-        return
-    printing.console().print(_order_table(found))
-
-
-_STATE_COLOURS = {
-    OrderState.UNRESOLVED: "bold red",
-    OrderState.REFUSED: "yellow",
-    OrderState.UNDELIVERED: "red",
-    OrderState.DELIVERED: "green",
-    OrderState.PLACED: "cyan",
-}
-
-
-def _order_table(found: Sequence[Order]) -> "Table":
-    table = printing.table(
-        "when (UTC)", "order", "address", "policy", ">energy", ">cost", "state", "Netts' id", "outcome"
-    )
-    for order in found:
-        colour = _STATE_COLOURS.get(order.state, "default")
-        table.add_row(
-            f"{order.intended_at:%m-%d %H:%M:%S}",
-            order.key[:12],
-            printing.short(order.address),
-            order.policy,
-            printing.number(order.energy or order.cycles),
-            units.trx_text(order.cost_max_sun if order.cost_sun is None else order.cost_sun),
-            f"[{colour}]{order.state}[/]",
-            order.netts_order_id or "",
-            "" if order.outcome == "accepted" else order.outcome,
-        )
     return table

@@ -1,0 +1,119 @@
+"""`energyd orders`: the ledger's orders, and the word of a person about one that cannot be told."""
+
+import asyncio
+import os
+import socket
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from energyd import units
+from energyd.cli import options, printing
+from energyd.cli.views import with_ledger
+from energyd.model import Order, OrderState
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rich.table import Table
+
+app = typer.Typer(invoke_without_command=True, no_args_is_help=False)
+
+
+@app.callback()
+def orders(
+    context: typer.Context,
+    config: options.Config = None,
+    address: options.Address = None,
+    policy: Annotated[str | None, typer.Option("--policy", "-p", help="Only this policy.")] = None,
+    since: options.Since = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="The most to show.")] = 50,
+    json: options.Json = False,
+) -> None:
+    """Show the ledger's orders, newest first."""
+    if context.invoked_subcommand is not None:
+        return
+    configuration = options.load_configuration(config)
+    wanted = options.checked_address(address) if address else None
+    begin = options.read_since(since)
+    found = with_ledger(
+        configuration, lambda ledger: ledger.orders(address=wanted, policy=policy, since=begin, limit=limit)
+    )
+    if json:
+        from energyd.telemetry import order_row
+
+        printing.print_json([order_row(order) for order in found])
+    elif found:
+        printing.console().print(_order_table(found))
+    else:
+        print("No orders.")
+
+
+@app.command()
+def settle(
+    key: Annotated[str, typer.Argument(help="The order's key, or as much of its beginning as is unique.")],
+    placed: Annotated[
+        bool, typer.Option("--placed/--not-placed", help="Whether Netts has taken and charged it.", show_default=False)
+    ],
+    config: options.Config = None,
+    json: options.Json = False,
+) -> None:
+    """Say what became of an unresolved order, after looking at the account at Netts. The address may order again then.
+
+    Only an unresolved order can be settled, and only once. Saying --not-placed of an order that was placed pays twice.
+    """
+    configuration = options.load_configuration(config)
+    order = asyncio.run(_settle(configuration.settings.state, key, placed=placed))
+    if json:
+        from energyd.telemetry import order_row
+
+        printing.print_json(order_row(order))
+    else:
+        print(f"order {order.key[:12]} for {order.address} is settled as {order.state}")
+
+
+async def _settle(path: "Path", key: str, *, placed: bool) -> Order:
+    from energyd.core.order import Event
+    from energyd.errors import LedgerError
+    from energyd.ledger.ledger import Ledger
+
+    async with Ledger.open_to_read(path) as reader:
+        found = await reader.order(key)
+    if found.state is not OrderState.UNRESOLVED:
+        raise LedgerError(f"order {found.key[:12]} is {found.state}; only an unresolved order can be settled")
+    now = datetime.now(UTC)
+    who = os.environ.get("SUDO_USER") or os.environ.get("USER") or "an operator"
+    async with Ledger.open(path, now=now, host=socket.gethostname(), exclusive=False) as ledger:
+        event = Event.SETTLED_PLACED if placed else Event.SETTLED_NOT_PLACED
+        return await ledger.record(found, event, now, detail=f"settled by {who}")
+
+
+_STATE_COLOURS = {
+    OrderState.UNRESOLVED: "bold red",
+    OrderState.REFUSED: "yellow",
+    OrderState.UNDELIVERED: "red",
+    OrderState.DELIVERED: "green",
+    OrderState.PLACED: "cyan",
+}
+
+
+def _order_table(found: Sequence[Order]) -> "Table":
+    table = printing.table(
+        "when (UTC)", "order", "address", "policy", ">energy", ">cost", "state", "Netts' id", "outcome"
+    )
+    for order in found:
+        colour = _STATE_COLOURS.get(order.state, "default")
+        table.add_row(
+            f"{order.intended_at:%m-%d %H:%M:%S}",
+            order.key[:12],
+            printing.short(order.address),
+            order.policy,
+            printing.number(order.energy or order.cycles),
+            units.trx_text(order.cost_max_sun if order.cost_sun is None else order.cost_sun),
+            f"[{colour}]{order.state}[/]",
+            order.netts_order_id or "",
+            "" if order.outcome == "accepted" else order.outcome,
+        )
+    return table
