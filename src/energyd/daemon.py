@@ -215,12 +215,14 @@ class Daemon:
         self._scheduler.start()
 
     async def _job(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
-        """One run of a job. APScheduler prints what it catches, so nothing is left for it to catch."""
+        """One run of a job. APScheduler prints what it catches, so nothing is left for it to catch.
+
+        A job is cancelled only when the scheduler is shut down, and then it just ends.
+        """
         try:
             await work()
         except asyncio.CancelledError:
-            if not self._stop.is_set():
-                raise
+            return
         except Exception as error:  # noqa: BLE001 - a job that fails once runs again at its next time
             self._log.emit(LogEvent.FAULT, job=name, error=f"{type(error).__name__}: {error}")
 
