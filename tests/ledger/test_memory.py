@@ -104,9 +104,11 @@ async def test_refusals_of_the_account_concern_every_address(story: Any, reason:
     await story.refuse(reason, BOB)
     memory = await remember(story, "another", "others")
     assert memory.account_refusals == Refusals(reason, 2, story.now, story.now, None, balance_sun=50_000_000)
+    assert await story.ledger.account_refusals() == memory.account_refusals
     assert memory.refusals is None
     await story.place("somebody")
     assert (await remember(story)).account_refusals is None
+    assert await story.ledger.account_refusals() is None
 
 
 async def test_only_an_order_that_was_placed_ends_refusals(story: Any) -> None:

@@ -4,12 +4,27 @@ What every tick asks is put together once, when this module is loaded: building 
 it.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Row, Select, and_, bindparam, func, or_, select
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Integer,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    cast,
+    func,
+    literal_column,
+    or_,
+    select,
+)
 
 from energyd.core.order import Event
 from energyd.ledger.tables import Moment, alerts, decisions, leases, meta, order_events, orders, pauses
@@ -73,6 +88,11 @@ def fetch(connection: Connection, kind: type[T], wanted: Select[Any], **values: 
     return tuple(kind(**row) for row in connection.execute(wanted, values).mappings())
 
 
+def _among(column: Column[Any], words: Iterable[StrEnum]) -> ColumnElement[bool]:
+    """Some fixed words, written into the SQL: SQLAlchemy spreads a list of parameters anew at every run."""
+    return column.in_([literal_column(f"'{word}'") for word in words])
+
+
 # --- meta and leases ------------------------------------------------------------------------------------------------
 
 _META = select(meta.c.value).where(meta.c.key == bindparam("key"))
@@ -90,13 +110,13 @@ def lease(connection: Connection, address: str) -> Row[tuple[str, datetime]] | N
 # --- orders ---------------------------------------------------------------------------------------------------------
 
 _SPENT = select(func.sum(func.coalesce(_o.cost_sun, _o.cost_max_sun))).where(
-    _o.policy == bindparam("policy"), _o.intended_at > bindparam("since"), _o.state.not_in(NEVER_CHARGED)
+    _o.policy == bindparam("policy"), _o.intended_at > bindparam("since"), ~_among(_o.state, NEVER_CHARGED)
 )
 _OF_THIS = select(orders).where(_o.address == bindparam("address"))
-_OPEN = _OF_THIS.where(_o.state.in_(OPEN)).order_by(_o.intended_at, _o.key)
-_UNSETTLED = _OF_THIS.where(_o.state.in_(UNSETTLED))
+_OPEN = _OF_THIS.where(_among(_o.state, OPEN)).order_by(_o.intended_at, _o.key)
+_UNSETTLED = _OF_THIS.where(_among(_o.state, UNSETTLED))
 _RENTALS = _OF_THIS.where(
-    _o.sent_at > bindparam("since"), _o.kind == OrderKind.RENTAL, _o.state.in_(_WAS_PLACED)
+    _o.sent_at > bindparam("since"), _o.kind == OrderKind.RENTAL, _among(_o.state, _WAS_PLACED)
 ).order_by(_o.sent_at, _o.key)
 _LAST_SENT = select(func.max(_o.sent_at)).where(_o.address == bindparam("address"))
 
@@ -163,23 +183,29 @@ def standing_alerts(connection: Connection) -> tuple[tuple[Alert, datetime], ...
 # "In a row" goes by the order of writing and not by clocks: what was written after the last success and after the last
 # time that refusals were forgiven.
 
-_LAST_PLACED = select(func.max(_e.id)).where(_e.state == OrderState.PLACED)
-_REFUSED = select(func.count(), func.min(_e.id), func.max(_e.id)).where(
-    _e.state == OrderState.REFUSED, _e.id > bindparam("after")
+_placed = order_events.alias("placed").c
+_LAST_PLACED = select(func.max(_placed.id)).where(_placed.state == OrderState.PLACED)
+_FORGIVEN = select(cast(meta.c.value, Integer)).where(meta.c.key == FORGIVEN)
+
+
+def _refused(last_placed: Select[Any]) -> Select[Any]:
+    after = (_e.id > func.coalesce(one.scalar_subquery(), 0) for one in (last_placed, _FORGIVEN))
+    return select(func.count(), func.min(_e.id), func.max(_e.id)).where(_e.state == OrderState.REFUSED, *after)
+
+
+_OF_ADDRESS = _refused(_LAST_PLACED.where(_placed.address == bindparam("address"))).where(
+    _e.address == bindparam("address"), ~_among(_e.refused_for, ACCOUNT_WIDE)
 )
-_BY_THIS = _e.address == bindparam("address")
-_OF_ADDRESS = (_LAST_PLACED.where(_BY_THIS), _REFUSED.where(_BY_THIS, _e.refused_for.not_in(ACCOUNT_WIDE)))
-_OF_ACCOUNT = (_LAST_PLACED, _REFUSED.where(_e.refused_for.in_(ACCOUNT_WIDE)))
+_OF_ACCOUNT = _refused(_LAST_PLACED).where(_among(_e.refused_for, ACCOUNT_WIDE))
 _REFUSAL = select(order_events, _o.baseline).join(orders).where(_e.id == bindparam("id"))
 
 
 def refusals(connection: Connection, address: str | None) -> Refusals | None:
     """Those of one address, or, without one, those that concern the account."""
-    last_placed, refused = _OF_ACCOUNT if address is None else _OF_ADDRESS
-    whose = {} if address is None else {"address": address}
-    forgiven = int(get_meta(connection, FORGIVEN) or 0)
-    after = max(connection.execute(last_placed, whose).scalar() or 0, forgiven)
-    count, first_id, last_id = connection.execute(refused, whose | {"after": after}).one()
+    asked = (
+        connection.execute(_OF_ACCOUNT) if address is None else connection.execute(_OF_ADDRESS, {"address": address})
+    )
+    count, first_id, last_id = asked.one()
     if not count:
         return None
     first, last = (connection.execute(_REFUSAL, {"id": each}).one() for each in (first_id, last_id))
