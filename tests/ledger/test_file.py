@@ -274,7 +274,8 @@ def test_a_full_disk_is_named_and_loses_nothing(place: Path) -> None:
 
 
 async def test_a_full_database_is_named(story: Any) -> None:
-    with story.ledger._engine.connect() as connection:
+    connection = story.ledger._connection  # what is set on it holds for it alone
+    with connection.begin():
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
         connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(LedgerError, match="the disk is full; free some disk space"):

@@ -53,24 +53,23 @@ class Ledger(Reader):
                 undo.callback(os.close, held)
             store.create(path)
             engine = store.connect(path, to_write=True)
-            undo.callback(engine.dispose)
             with engine.execution_options(writing=True).begin() as connection:
                 store.check_whole(connection, path)
                 if store.revision(connection, path) != REVISION:
                     store.migrate(connection)
                 writes.introduce(connection, now, rng or SystemRandom())
+            opened = cls(path, engine, host, held)
             undo.pop_all()
-        return cls(path, engine, host, held)
+        return opened
 
     @classmethod
     def open_to_read(cls, path: Path) -> Reader:
         """Looks into a ledger, whether its daemon runs or not. Raises LedgerError when there is none to look into."""
         path = path.resolve()
-        with ExitStack() as undo, store.explained(path):
+        with store.explained(path):
             if not path.exists():
                 raise LedgerError(f"there is no ledger at {path} yet; `energyd run` makes it")
             engine = store.connect(path, to_write=False)
-            undo.callback(engine.dispose)
             with engine.begin() as connection:
                 found = store.revision(connection, path)
             if found != REVISION:
@@ -78,8 +77,7 @@ class Ledger(Reader):
                     f"the ledger {path} is at revision {found or 'none'} and this energyd reads {REVISION}; "
                     "start the daemon once, it brings the ledger up to date"
                 )
-            undo.pop_all()
-        return Reader(path, engine)
+            return Reader(path, engine)
 
     def cut(self) -> None:
         super().cut()

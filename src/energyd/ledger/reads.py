@@ -27,7 +27,8 @@ class Reader:
 
     def __init__(self, path: Path, engine: Engine) -> None:
         self.path = path
-        self._engine: Engine | None = engine
+        self._engine = engine
+        self._connection: Connection | None = engine.connect()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
 
     async def __aenter__(self) -> Self:
@@ -40,15 +41,15 @@ class Reader:
 
     async def close(self) -> None:
         """Ends after the work that is under way. Closing twice is fine."""
-        if self._engine is not None:
+        if self._connection is not None:
             await asyncio.get_running_loop().run_in_executor(self._thread, self.cut)
             self._thread.shutdown(wait=False)
 
     def cut(self) -> None:
         """Drops the connection at once, as the end of the process would; later calls raise LedgerError."""
-        engine, self._engine = self._engine, None
-        if engine is not None:
-            engine.dispose()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
 
     async def _read(self, work: Callable[[Connection], T]) -> T:
         return await self._on_thread(work, writing=False)
@@ -58,14 +59,14 @@ class Reader:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._transaction, work, writing)
 
     def _transaction(self, work: Callable[[Connection], T], writing: bool) -> T:  # noqa: FBT001 - an executor passes no names
-        engine = self._opened().execution_options(writing=writing)
-        with store.explained(self.path), engine.begin() as connection:
+        connection = self._opened().execution_options(writing=writing)
+        with store.explained(self.path), connection.begin():
             return work(connection)
 
-    def _opened(self) -> Engine:
-        if self._engine is None:
+    def _opened(self) -> Connection:
+        if self._connection is None:
             raise LedgerError(f"the ledger {self.path} is closed")
-        return self._engine
+        return self._connection
 
     # --- for a tick -------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
+from sqlalchemy import Connection, Engine, NullPool, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
 from energyd.errors import LedgerBusy, LedgerError, SchemaTooNew
@@ -98,7 +98,7 @@ def hold(path: Path) -> int:
 
 
 def connect(path: Path, *, to_write: bool) -> Engine:
-    """One connection to the file. Never makes the file.
+    """Connections to the file. Never makes the file.
 
     Transactions begin as SQLAlchemy's page on pysqlite says: the driver's own handling is off. One that wants to write
     (execution option `writing`) takes the write lock at once, so that writers follow one another and what a
@@ -111,9 +111,7 @@ def connect(path: Path, *, to_write: bool) -> Engine:
         creator=lambda: sqlite3.connect(
             address, uri=True, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False
         ),
-        poolclass=QueuePool,
-        pool_size=1,
-        max_overflow=0,
+        poolclass=NullPool,
         hide_parameters=True,
     )
     event.listen(engine, "connect", _prepare_to_write if to_write else _prepare_to_read)
