@@ -1,0 +1,169 @@
+"""Every line of the log: its name, its fields, and never the key."""
+
+import sqlite3
+
+import pytest
+
+from energyd.model import Reason
+from energyd.sandbox.netts_terms import API_KEY
+from energyd.telemetry import LogEvent
+
+from .stage import ALICE, BOB, CAROL, Stage, a_policy
+
+HEAD = {"timestamp", "level", "event"}
+LIFE = {"version", "mode", "addresses", "policies"}
+ORDER = {"policy", "address", "order_key", "netts_order_id", "energy", "cycles", "cost_trx", "http_status", "outcome"}
+RENTAL = {"policy", "address", "order_key", "energy"}
+FIELDS = {
+    "daemon.started": LIFE,
+    "daemon.ready": LIFE,
+    "daemon.stopping": LIFE,
+    "daemon.stopped": LIFE,
+    "policies.loaded": {"digest", "added", "removed", "changed"},
+    "policies.rejected": {"faults"},
+    "decision": {
+        *("policy", "address", "decision_id", "action", "reason", "demand", "supply", "gap", "available"),
+        *("in_flight", "energy", "cycles", "price_sun", "cost_trx", "detail"),
+    },
+    "order.intended": ORDER,
+    "order.sent": ORDER,
+    "order.placed": ORDER,
+    "order.refused": ORDER | {"detail"},
+    "order.unresolved": ORDER,
+    "order.resolved": ORDER | {"detail"},
+    "energy.delivered": RENTAL | {"seconds"},
+    "energy.late": RENTAL | {"seconds"},
+    "rental.expired": RENTAL,
+    "node.failed": {"url", "error"},
+    "node.recovered": {"url"},
+    "netts.failed": {"url", "error"},
+    "netts.recovered": {"url"},
+    "alert.raised": {"alert", "subject", "summary"},
+    "alert.cleared": {"alert", "subject", "summary"},
+    "fault": {"address", "order_key", "job", "error"},
+}
+"""The catalogue of the interface page, section 4, and `subject` and `detail` beside it."""
+ALWAYS = {
+    "decision": {"policy", "address", "decision_id", "action", "reason"},
+    "order.intended": {"policy", "address", "order_key", "energy", "cost_trx"},
+    "order.placed": {"order_key", "netts_order_id", "energy", "cost_trx", "http_status", "outcome"},
+    "order.refused": {"order_key", "http_status", "outcome"},
+    "energy.delivered": RENTAL | {"seconds"},
+    "energy.late": RENTAL | {"seconds"},
+    "rental.expired": RENTAL,
+    "daemon.ready": LIFE,
+}
+
+
+def test_the_catalogue_names_every_event_of_the_program() -> None:
+    assert set(FIELDS) == set(LogEvent)
+
+
+async def _an_eventful_hour(stage: Stage) -> None:
+    """Everything that can happen to an order, a node, Netts and the files."""
+    built = stage.build(a_policy("payouts", ALICE, BOB, CAROL, check_every="60s"))
+    stage.netts.mood("charge_then_drop", "order1h", times=1)
+    stage.netts.mood("provider_5001", "order1h", times=1)
+    stage.netts.terms.delivery_seconds = (70, 70)
+    task = stage.begin(built)
+    await stage.sleep(300)
+    stage.node.mood("html_502")
+    stage.netts.mood("unauthorised")
+    (stage.folder / "policies" / "payouts.yaml").write_text("policy: 5\n")
+    await built.reload()
+    await stage.sleep(120)
+    stage.node.moods.clear()
+    stage.netts.moods.clear()
+    stage.write(a_policy("payouts", ALICE, BOB, check_every="120s"))
+    await built.reload()
+    await stage.sleep(3300)
+    built.stop()
+    await task
+
+
+async def test_every_event_has_the_names_and_fields_that_users_rely_on(stage: Stage) -> None:
+    await _an_eventful_hour(stage)
+    seen = {line["event"] for line in stage.events()}
+    assert seen == set(FIELDS) - {"fault"}
+    for line in stage.events():
+        assert list(line)[:3] == ["timestamp", "level", "event"]
+        assert line.keys() - HEAD <= FIELDS[line["event"]], line
+        assert ALWAYS.get(line["event"], set()) <= line.keys(), line
+        assert line["level"] in ("info", "warning", "error")
+    assert {line["reason"] for line in stage.events("decision")} <= set(Reason)
+    _no_key_anywhere(stage, stage.log.raw)
+
+
+def _no_key_anywhere(stage: Stage, raw: bytes) -> None:
+    key = API_KEY.encode()
+    assert key not in raw
+    kept = [file for file in stage.folder.glob("energyd.db*") if file.is_file()]
+    assert kept
+    assert not [file for file in kept if key in file.read_bytes()]
+    dumped = "\n".join(sqlite3.connect(stage.folder / "energyd.db").iterdump())
+    assert API_KEY not in dumped
+
+
+async def test_the_key_is_in_no_repr_of_the_running_parts(stage: Stage) -> None:
+    built = stage.build()
+    parts = [built, built._netts, built._chain, built.engine, built._configuration, built._configuration.settings]
+    assert not [part for part in parts if API_KEY in repr(part) or API_KEY in str(part)]
+
+
+@pytest.mark.parametrize("endpoint", ["order1h", "userinfo", "pricing"])
+async def test_an_answer_that_quotes_the_key_does_not_carry_it_into_the_log(stage: Stage, endpoint: str) -> None:
+    from energyd.sandbox.asgi import Mood, json_answer  # noqa: PLC0415 - used here only
+
+    quoting = json_answer({"detail": {"code": -1, "msg": f"key {API_KEY} is not allowed"}}, 400)
+    stage.netts.moods.set(Mood(answer=quoting), endpoint)
+    await stage.live(stage.build(), minutes=2)
+    _no_key_anywhere(stage, stage.log.raw)
+
+
+async def test_every_decision_of_a_run_is_in_the_log_and_in_the_ledger(stage: Stage) -> None:
+    from energyd.ledger.ledger import Ledger  # noqa: PLC0415 - used here only
+
+    await stage.live(stage.build(), minutes=3)
+    async with Ledger.open_to_read(stage.folder / "energyd.db") as ledger:
+        kept = {decision.decision_id for decision in await ledger.decisions()}
+    told = {line["decision_id"] for line in stage.events("decision")}
+    assert kept == told
+    assert len(told) >= 12
+
+
+async def test_decisions_to_hold_are_written_down_when_the_daemon_stops(stage: Stage) -> None:
+    from energyd.ledger.ledger import Ledger  # noqa: PLC0415 - used here only
+
+    await stage.live(stage.build(a_policy(keep="never")), seconds=3)
+    async with Ledger.open_to_read(stage.folder / "energyd.db") as ledger:
+        assert [decision.reason for decision in await ledger.decisions()] == [Reason.ENOUGH]
+
+
+async def test_the_latest_decision_of_each_watched_address_is_known_and_forgotten_with_its_policy(
+    stage: Stage,
+) -> None:
+    built = await stage.prepared(a_policy("payouts", ALICE, BOB))
+    await stage.watch(built, ALICE, seconds=20)
+    await stage.watch(built, BOB, seconds=20)
+    assert set(built.engine.latest) == {ALICE, BOB}
+    assert built.engine.latest[ALICE].reason is Reason.ENOUGH
+    stage.write(a_policy("payouts", BOB))
+    await built.reload()
+    assert set(built.engine.latest) == {BOB}
+
+
+async def test_an_address_that_left_its_policy_is_watched_until_its_order_is_over_and_then_no_more(
+    stage: Stage,
+) -> None:
+    built = await stage.prepared(a_policy("payouts", ALICE, BOB))
+    await built.engine.tick(ALICE)
+    stage.write(a_policy("payouts", BOB))
+    await built.reload()
+    for _ in range(4):
+        assert await built.engine.tick(ALICE) is not None
+        await stage.sleep(5)
+    assert len(stage.events("energy.delivered")) == 1
+    await stage.sleep(3600)
+    assert await built.engine.tick(ALICE) is None
+    assert len(stage.events("rental.expired")) == 1
+    assert len(stage.charged()) == 1
