@@ -138,7 +138,7 @@ class Engine:
     async def _tick(self, address: str, policy: Policy | None) -> timedelta | None:
         pace = policy.energy.check_every if policy and policy.energy else INQUIRE_EVERY
         now = self._now()
-        if not await self._ledger.lease(address, self._host, now, now + max(3 * pace, LEASE_AT_LEAST)):
+        if not await self._ledger.lease(address, self._host, now, now + max(4 * pace, LEASE_AT_LEAST)):
             return pace
         seen = await self._look(address, policy)
         orders = await self._carry_on(address, seen)
