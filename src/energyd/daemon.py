@@ -25,7 +25,7 @@ from energyd.core import alerts
 from energyd.engine import Engine
 from energyd.errors import ChainUnavailable, ConfigFaults, LedgerError, NettsUnavailable
 from energyd.ledger.ledger import Ledger
-from energyd.model import OPEN, AlertName, Mode, Order, Reason, Refusals
+from energyd.model import AlertName, Mode, Order, Reason, Refusals
 from energyd.netts.client import Netts
 from energyd.policy import Policy
 from energyd.rounds import Rounds
@@ -145,7 +145,7 @@ class Daemon:
             self._tell_life(LogEvent.DAEMON_READY)
             await self._read_everything()
             self._take_on_addresses()
-            self._rounds.take_on(order.address for order in await self._ledger.orders(states=OPEN))
+            self._rounds.take_on(order.address for order in await self._ledger.open_orders())
             await self._rounds.run()
         finally:
             self._scheduler.shutdown(wait=False)
@@ -300,7 +300,7 @@ class Daemon:
     async def _facts(self) -> alerts.Facts:
         """The facts of the moment. While the ledger cannot be read, its orders stand as they were read last."""
         try:
-            self._open_orders = await self._ledger.orders(states=OPEN)
+            self._open_orders = await self._ledger.open_orders()
             self._refusals = await self._ledger.account_refusals()
         except LedgerError as error:
             self._ledger_error = str(error)

@@ -42,6 +42,7 @@ async def test_no_question_of_a_tick_walks_over_a_growing_table(story: Any) -> N
         await ledger.record(order, Event.SEEN, now, netts_order_id="1H1")
         await ledger.memory(order.address, order.policy, now)
         await ledger.open_orders(order.address)
+        await ledger.open_orders()
         await ledger.orders(states=OPEN)
         await ledger.lease(order.address, "north", now, now + timedelta(minutes=1))
         await ledger.note([story.decision()])

@@ -113,7 +113,8 @@ _SPENT = select(func.sum(func.coalesce(_o.cost_sun, _o.cost_max_sun))).where(
     _o.policy == bindparam("policy"), _o.intended_at > bindparam("since"), ~_among(_o.state, NEVER_CHARGED)
 )
 _OF_THIS = select(orders).where(_o.address == bindparam("address"))
-_OPEN = _OF_THIS.where(_among(_o.state, OPEN)).order_by(_o.intended_at, _o.key)
+_OPEN = select(orders).where(_among(_o.state, OPEN)).order_by(_o.intended_at, _o.key)
+_OPEN_OF_THIS = _OPEN.where(_o.address == bindparam("address"))
 _UNSETTLED = _OF_THIS.where(_among(_o.state, UNSETTLED))
 _RENTALS = _OF_THIS.where(
     _o.sent_at > bindparam("since"), _o.kind == OrderKind.RENTAL, _among(_o.state, _WAS_PLACED)
@@ -125,8 +126,8 @@ def spent(connection: Connection, policy: str, since: datetime) -> int:
     return int(connection.execute(_SPENT, {"policy": policy, "since": since}).scalar() or 0)
 
 
-def open_orders(connection: Connection, address: str) -> tuple[Order, ...]:
-    return fetch(connection, Order, _OPEN, address=address)
+def open_orders(connection: Connection, address: str | None) -> tuple[Order, ...]:
+    return fetch(connection, Order, _OPEN if address is None else _OPEN_OF_THIS, address=address)
 
 
 def listed_orders(

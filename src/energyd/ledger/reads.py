@@ -70,8 +70,8 @@ class Reader:
 
     # --- for a tick -------------------------------------------------------------------------------------------------
 
-    async def open_orders(self, address: str) -> tuple[Order, ...]:
-        """The orders of an address that something may still happen to, oldest first."""
+    async def open_orders(self, address: str | None = None) -> tuple[Order, ...]:
+        """The orders, of an address or all, that something may still happen to, oldest first."""
         return await self._read(lambda c: queries.open_orders(c, address))
 
     async def memory(self, address: str, policy_name: str, now: datetime) -> Memory:
