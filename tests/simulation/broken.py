@@ -1,0 +1,186 @@
+"""The daemon, broken on purpose: each variant leaves out one rule. The judges must catch every one of them.
+
+A simulator that has never failed proves nothing. Each variant replaces one or two functions of the daemon while a
+universe runs, and says in its docstring which belief of an ordinary program it stands for.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from math import inf
+from typing import Any
+from unittest.mock import patch
+
+from energyd import engine
+from energyd.chain import readings
+from energyd.core import backoff, order as life, supply
+from energyd.core.order import Event, Record
+from energyd.ledger import writes
+from energyd.ledger.ledger import Ledger
+from energyd.model import Guard, Order, OrderState, Outcome, Reading, Reason, Refused, Sent, Unclear
+from energyd.netts.client import Netts
+
+BROKEN: dict[str, Callable[[], AbstractContextManager[None]]] = {}
+FOR_EVER = datetime(2100, 1, 1, tzinfo=UTC)
+
+
+def broken(variant: Callable[[], Iterator[None]]) -> Callable[[], Iterator[None]]:
+    BROKEN[variant.__name__] = contextmanager(variant)
+    return variant
+
+
+def _instead(**places: tuple[Any, Any]) -> ExitStack:
+    stack = ExitStack()
+    for name, (where, new) in places.items():
+        stack.enter_context(patch.object(where, name, new))
+    return stack
+
+
+@broken
+def orders_again_after_a_timeout() -> Iterator[None]:
+    """A request without an answer is sent again at once."""
+    first = Netts.order
+
+    async def order(self: Netts, sent: Sent) -> Outcome:
+        outcome = await first(self, sent)
+        if isinstance(outcome, Unclear):
+            outcome = await first(self, replace(sent, good_until=inf, wall_good_until=FOR_EVER))
+        return outcome
+
+    with _instead(order=(Netts, order)):
+        yield
+
+
+@broken
+def books_an_unclear_order_as_failed() -> Iterator[None]:
+    """No answer means no order."""
+    take = engine.Engine._take
+
+    async def take_it(self: engine.Engine, order: Order, outcome: Outcome) -> Order:
+        if isinstance(outcome, Unclear):
+            outcome = Refused(Reason.REFUSED, outcome.why, outcome.http_status)
+        return await take(self, order, outcome)
+
+    with _instead(_take=(engine.Engine, take_it)):
+        yield
+
+
+@broken
+def believes_not_placed_at_once() -> Iterator[None]:
+    """What cannot be seen now did not happen."""
+    with _instead(longest_flight=(life, lambda _: timedelta(0))):
+        yield
+
+
+@broken
+def waits_on_the_wall_clock() -> Iterator[None]:
+    """The longest flight is counted from another host's time stamp."""
+    judge = engine.Engine._judge
+
+    async def judged(self: engine.Engine, order: Order, seen: Any) -> Any:
+        waited = (self._now() - (order.sent_at or order.intended_at)).total_seconds()
+        self._unresolved_since[order.key] = asyncio.get_running_loop().time() - waited
+        return await judge(self, order, seen)
+
+    with _instead(_judge=(engine.Engine, judged)):
+        yield
+
+
+@broken
+def no_end_to_the_mark_of_sending() -> Iterator[None]:
+    """What was marked as being sent is sent, however much later."""
+    with _instead(_still_good=(Netts, lambda _self, _sent: None)):
+        yield
+
+
+@broken
+def budget_only_before_the_intent() -> Iterator[None]:
+    """The guard has looked; nobody else can have spent since."""
+    with _instead(_keep_within=(writes, lambda _connection, _order, _budget: None)):
+        yield
+
+
+@broken
+def an_interrupted_order_never_left() -> Iterator[None]:
+    """The process died before it heard an answer, so there was none."""
+    step = life.next_step
+
+    def next_step(order: Order, now: datetime) -> Any:
+        return Record(Event.REFUSED) if order.state is OrderState.SENT else step(order, now)
+
+    with _instead(next_step=(life, next_step)):
+        yield
+
+
+@broken
+def total_instead_of_rise() -> Iterator[None]:
+    """There is as much energy as was ordered, so the order was placed."""
+
+    def arrived(order: Order, reading: Reading, _rentals: Sequence[Order]) -> int:
+        return min(reading.energy_limit, order.energy or 0)
+
+    with _instead(arrived=(supply, arrived)):
+        yield
+
+
+@broken
+def what_is_on_its_way_does_not_count() -> Iterator[None]:
+    """Only what is on chain is there."""
+
+    def on_chain(_reading: Reading, rentals: Sequence[Order]) -> dict[Order, int]:
+        running = (OrderState.DELIVERED, OrderState.PLACED)
+        return {order: order.energy or 0 for order in rentals if order.state in running}
+
+    with _instead(on_chain=(supply, on_chain)):
+        yield
+
+
+@broken
+def an_empty_answer_is_no_energy() -> Iterator[None]:
+    """What is missing in a node's answer is zero."""
+    read = readings.read_energy
+
+    def read_energy(body: Any) -> Any:
+        return read(body) if body else readings.Energy(0, 0)
+
+    with _instead(read_energy=(readings, read_energy)):
+        yield
+
+
+@broken
+def no_referee() -> Iterator[None]:
+    """Two hosts agree without a lease and without the index of unsettled orders."""
+    intend = writes.intend
+
+    def intended(connection: Any, *arguments: Any) -> None:
+        connection.exec_driver_sql("DROP INDEX IF EXISTS one_unsettled_order")
+        intend(connection, *arguments)
+
+    async def lease(*_: Any) -> bool:
+        return True
+
+    with _instead(intend=(writes, intended), lease=(Ledger, lease)):
+        yield
+
+
+@broken
+def tries_at_every_look() -> Iterator[None]:
+    """A refusal is asked about again with the next tick."""
+    with _instead(guard=(backoff, lambda *_: Guard(Reason.REFUSED, passed=True))):
+        yield
+
+
+@broken
+def books_the_quote() -> Iterator[None]:
+    """What was quoted is what was charged."""
+    take = engine.Engine._take
+
+    async def take_it(self: engine.Engine, order: Order, outcome: Outcome) -> Order:
+        if hasattr(outcome, "cost_sun"):
+            outcome = replace(outcome, cost_sun=order.cost_max_sun)
+        return await take(self, order, outcome)
+
+    with _instead(_take=(engine.Engine, take_it)):
+        yield

@@ -1,0 +1,454 @@
+"""What can go wrong in a universe: each fault by its name, and which of them a seed draws.
+
+A universe has a random subset of the faults, and each of these its own strength, so that rare combinations come up and
+one common fault does not hide all others. A fault goes on until the storm is over; `Universe.heal` mends what it did.
+
+Nothing here delays a request by more than the daemon's longest flight (100 s from the mark of sending): past that only
+the vendor's own idempotency could help, and energyd does not claim more.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from datetime import timedelta
+from functools import partial
+from random import Random
+
+from energyd.errors import ConfigFault, ConfigFaults, LedgerError
+from energyd.sandbox.addresses import made_up
+from energyd.sandbox.asgi import Mood
+from energyd.sandbox.netts import MOODS
+from energyd.sandbox.netts_terms import Terms
+from energyd.sandbox.wire import BOTH, Fault, Leg
+
+from .universe import CALM, LAST_USE, NETTS, NODE, ORDER, Host, Plan, PolicyPlan, Process, Universe
+
+Doing = Callable[[Universe, Random], Coroutine[None, None, None]]
+
+FAULTS: dict[str, Doing] = {}
+SOMETIMES = 600.0
+"""Seconds between two strikes of a fault that comes now and then, on average."""
+ARRIVES_LATE = (1.0, 40.0)
+"""Seconds by which a message may be late; with WORKS_LATE it stays below the longest flight."""
+WORKS_LATE = (2.0, 40.0)
+RESTORE_TAKES = (150.0, 900.0)
+"""Seconds that a person needs to put a backup in place: longer than any request can still be travelling."""
+_MISPLACED = "policy: pay\nadresses: []\n"
+
+
+def fault(doing: Doing) -> Doing:
+    FAULTS[doing.__name__] = doing
+    return doing
+
+
+def now_and_then(strike: Callable[[Universe, Random], Coroutine[None, None, None] | None], name: str = "") -> Doing:
+    """A fault that strikes again and again."""
+
+    async def doing(universe: Universe, rng: Random) -> None:
+        every = rng.choice((0.5, 1.0, 2.0)) * SOMETIMES
+        while True:
+            await asyncio.sleep(rng.expovariate(1 / every))
+            if (going := strike(universe, rng)) is not None:
+                await going
+
+    FAULTS[name or strike.__name__] = doing
+    return doing
+
+
+# --- single messages ------------------------------------------------------------------------------------------------
+
+
+def _message_fault(kind: Fault) -> None:
+    async def doing(universe: Universe, rng: Random) -> None:
+        where = rng.choice((ORDER, ORDER, ORDER, NETTS, NODE, ""))
+        share = rng.uniform(0.1, 0.7) if where == ORDER else rng.uniform(0.01, 0.15)
+        universe.wire.disturb(kind, where=where, share=share, late_seconds=ARRIVES_LATE)
+
+    FAULTS[f"message_{kind}"] = doing
+
+
+for _kind in Fault:
+    if _kind is not Fault.DUPLICATE:
+        _message_fault(_kind)
+
+
+@fault
+async def orders_arrive_twice(universe: Universe, rng: Random) -> None:
+    """Only at a vendor that honours the idempotency key: without it two arrivals are two orders, whoever sent them."""
+    universe.netts.terms.idempotency = True
+    universe.wire.disturb(Fault.DUPLICATE, where=ORDER, share=rng.uniform(0.1, 0.7))
+
+
+@now_and_then
+async def one_way_cut(universe: Universe, rng: Random) -> None:
+    host, where = rng.choice(["", *universe.plan.hosts]), rng.choice((NODE, NETTS, NETTS, ""))
+    legs = rng.choice(((Leg.REQUEST,), (Leg.REPLY,), (Leg.REPLY,), BOTH))
+    universe.wire.partition(host, where, legs=legs)
+    await asyncio.sleep(rng.uniform(10, 300))
+    universe.wire.repair(host, where)
+
+
+@fault
+async def slow_network(universe: Universe, rng: Random) -> None:
+    universe.wire.travel_seconds = 0.02, rng.uniform(0.5, 5)
+
+
+# --- the vendor -----------------------------------------------------------------------------------------------------
+
+
+def _order_mood(name: str, mood: Mood | None = None) -> None:
+    def strike(universe: Universe, rng: Random) -> None:
+        universe.netts.moods.clear("order1h")
+        universe.netts.moods.set(mood or MOODS[name], "order1h", times=rng.randint(1, 3))
+
+    now_and_then(strike, f"order_{name}")
+
+
+for _name in (
+    "charge_then_drop",
+    "charge_then_hang",
+    "charge_then_internal",
+    "charge_then_502",
+    "charge_then_empty",
+    "unreadable",
+    "no_code",
+    "truncated",
+    "wrong_type",
+    "too_slow",
+    "internal",
+    "html_502",
+    "drop",
+    "empty_body",
+    "provider_5001",
+    "minimum_5004",
+    "database",
+    "rate_limit",
+    "rate_limit_bare",
+    "unauthorised",
+):
+    _order_mood(_name)
+
+
+@now_and_then
+def order_works_late(universe: Universe, rng: Random) -> None:
+    universe.netts.moods.set(Mood(wait_before=rng.uniform(*WORKS_LATE)), "order1h", times=rng.randint(1, 2))
+
+
+@now_and_then
+def netts_reads_fail(universe: Universe, rng: Random) -> None:
+    mood = rng.choice(("html_502", "drop", "empty_body", "truncated", "too_slow", "rate_limit_bare", "unauthorised"))
+    universe.netts.mood(mood, rng.choice(("userinfo", "pricing", "prices")), times=rng.randint(1, 8))
+
+
+@fault
+async def late_delivery(universe: Universe, rng: Random) -> None:
+    universe.netts.terms.delivery_seconds = 2.0, rng.uniform(20, 400)
+
+
+@fault
+async def short_delivery(universe: Universe, rng: Random) -> None:
+    universe.netts.terms.short_by = rng.choice((1, 1, 12))
+
+
+@now_and_then
+async def early_reclaim(universe: Universe, rng: Random) -> None:
+    universe.netts.terms.early_reclaim = timedelta(minutes=rng.uniform(5, 58))
+    await asyncio.sleep(rng.uniform(60, 1800))
+    universe.netts.terms.early_reclaim = None
+
+
+@now_and_then
+async def paid_for_nothing(universe: Universe, rng: Random) -> None:
+    universe.netts.terms.delivers = False
+    await asyncio.sleep(rng.uniform(60, 600))
+    universe.netts.terms.delivers = True
+
+
+@now_and_then
+async def charge_above_quote(universe: Universe, rng: Random) -> None:
+    universe.netts.terms.overcharge_percent = rng.choice((1, 10, 80, 300))
+    await asyncio.sleep(rng.uniform(60, 1800))
+    universe.netts.terms.overcharge_percent = 0
+
+
+@now_and_then
+def price_changes(universe: Universe, rng: Random) -> None:
+    universe.netts.prices.set_price(rng.choice((15, 20, 27, 35, 60, 79, 95, 130)))
+
+
+@fault
+async def other_dialect(universe: Universe, rng: Random) -> None:
+    terms = universe.netts.terms
+    terms.order_dialect, terms.money_as_text = rng.choice(("A", "C")), rng.random() < 0.5
+    terms.hash_form = rng.choice((None, "list", "string", "empty", "pending"))
+
+
+@fault
+async def vendor_limits_requests(universe: Universe, rng: Random) -> None:
+    universe.netts.terms.pace = rng.randint(1, 5), rng.choice((5.0, 20.0))
+    universe.netts.terms.retry_after = rng.random() < 0.5
+
+
+@now_and_then
+async def account_runs_dry(universe: Universe, rng: Random) -> None:
+    books = universe.netts.books
+    taken = books.balance_sun - rng.randint(0, 3_000_000)
+    books.deposit(-taken)
+    await asyncio.sleep(rng.uniform(60, 1800))
+    books.deposit(taken)
+
+
+# --- the node -------------------------------------------------------------------------------------------------------
+
+
+@now_and_then
+def node_errs(universe: Universe, rng: Random) -> None:
+    moods = ("error", "frequency", "too_many", "busy", "lite", "html_502", "truncated", "too_slow", "drop", "wrong_type")
+    rng.choice((universe.node, universe.other_node)).mood(rng.choice(moods), times=rng.randint(1, 30))
+
+
+@now_and_then
+def empty_readings(universe: Universe, rng: Random) -> None:
+    rng.choice((universe.node, universe.other_node)).mood("empty", "getaccountresource", times=rng.randint(1, 10))
+
+
+@now_and_then
+async def stale_node(universe: Universe, rng: Random) -> None:
+    node = rng.choice((universe.node, universe.other_node))
+    node.stale = True
+    await asyncio.sleep(rng.uniform(5, 200))
+    node.stale = False
+
+
+@fault
+async def nodes_behind_a_balancer(universe: Universe, rng: Random) -> None:
+    lags = tuple(rng.randint(0, rng.choice((1, 3, 8))) for _ in range(rng.randint(1, 4)))
+    universe.node.lags = universe.other_node.lags = lags
+
+
+# --- hosts ----------------------------------------------------------------------------------------------------------
+
+
+def _living(universe: Universe, rng: Random) -> Process | None:
+    return rng.choice(universe.hosts).living
+
+
+@now_and_then
+def crash(universe: Universe, rng: Random) -> None:
+    """At any moment, or right after one of the next commits: the mark of sending, or any other."""
+    process, kind, down = _living(universe, rng), rng.choice(("", "mark", "write")), _down_for(rng)
+    if process is None:
+        return
+    strike = partial(process.host.crash, down)
+    if kind:
+        process.at_write.append((kind, 1 if kind == "mark" else rng.randint(1, 12), strike))
+    else:
+        strike()
+
+
+def _down_for(rng: Random) -> float:
+    return rng.choice((rng.uniform(0.1, 5), rng.uniform(5, 90), rng.uniform(90, 900)))
+
+
+@now_and_then
+def freeze(universe: Universe, rng: Random) -> None:
+    process, kind = _living(universe, rng), rng.choice(("", "mark", "mark", "write"))
+    seconds = rng.choice((rng.uniform(1, 20), rng.uniform(20, 120), rng.uniform(120, 600)))
+    if process is None:
+        return
+    strike = partial(process.freeze, seconds)
+    if kind:
+        process.at_write.append((kind, 1, strike))
+    else:
+        strike()
+
+
+@fault
+async def clocks_differ(universe: Universe, rng: Random) -> None:
+    most = rng.choice((5.0, 25.0, 200.0))
+    for host in universe.hosts:
+        host.clock.skew += timedelta(seconds=rng.uniform(-most, most))
+    universe.clocks_moved()
+
+
+@now_and_then
+def clock_jumps(universe: Universe, rng: Random) -> None:
+    host, most = rng.choice(universe.hosts), rng.choice((3.0, 25.0, 300.0, 1800.0))
+    host.clock.skew = timedelta(seconds=rng.uniform(-most, most))
+    universe.clocks_moved()
+    universe.tell(f"the clock of {host.name} is {host.clock.skew.total_seconds():+.1f}s off")
+
+
+@fault
+async def slow_disk(universe: Universe, rng: Random) -> None:
+    for host in universe.hosts:
+        host.disk_seconds = rng.choice((0.01, 0.3, 3.0))
+
+
+@now_and_then
+async def full_disk(universe: Universe, rng: Random) -> None:
+    host = rng.choice(universe.hosts)
+    host.disk_is_full = True
+    if host.living:
+        host.living.fill_disk()
+    universe.tell(f"the disk of {host.name} is full")
+    await asyncio.sleep(rng.uniform(10, 400))
+    host.disk_is_full = False
+    if host.living:
+        host.living.fill_disk(2**30)
+    universe.tell(f"the disk of {host.name} has room")
+
+
+# --- people ---------------------------------------------------------------------------------------------------------
+
+
+async def _reload(universe: Universe) -> None:
+    reloads = [host.living.create_task(host.living.daemon.reload()) for host in universe.hosts if host.living]
+    for task in reloads:
+        await asyncio.wait([task], timeout=60)
+        if task.done() and not task.cancelled() and (error := task.exception()):
+            if not isinstance(error, LedgerError):
+                universe.story.bugs.append(f"reload failed: {error!r}")
+
+
+@now_and_then
+async def reload_with_a_broken_file(universe: Universe, rng: Random) -> None:
+    (universe.folder / "policies" / "pay.yaml").write_text(_MISPLACED)
+    universe.when_healed(universe.write_policies)
+    await _reload(universe)
+    await asyncio.sleep(rng.uniform(30, 900))
+    universe.write_policies()
+    await _reload(universe)
+
+
+@now_and_then
+async def reload_without_a_policy(universe: Universe, rng: Random) -> None:
+    universe.write_policies(without=rng.choice(universe.plan.policies).name)
+    if any((universe.folder / "policies").iterdir()):
+        await _reload(universe)
+        await asyncio.sleep(rng.uniform(1, 900))
+    universe.write_policies()
+    await _reload(universe)
+
+
+@now_and_then
+async def pause(universe: Universe, rng: Random) -> None:
+    """Of everything or one address, for a while, right after an intent or at any moment."""
+    process = _living(universe, rng)
+    if process is None:
+        return
+    address = rng.choice((None, made_up(rng.choice(universe.plan.wallets))))
+    now, length = universe.loop.now(), timedelta(seconds=rng.uniform(1, 1200))
+    try:
+        await process.ledger.pause(None, address, now + length, "a person paused it", now)
+    except LedgerError as error:
+        universe.tell(f"pause failed: {error}")
+
+
+async def _replace_ledger(universe: Universe, rng: Random, *, age_seconds: float | None) -> None:
+    older = None
+    if age_seconds is not None:
+        older = universe.copy_ledger("older.db")
+        await asyncio.sleep(age_seconds)
+    for host in universe.hosts:
+        host.crash(None)
+        if host.process is not None:  # one that was about to start by itself must not
+            host.process.alive = False
+    await asyncio.sleep(rng.uniform(*RESTORE_TAKES))
+    for host in universe.hosts:
+        host.crash(None)
+    await asyncio.sleep(1)
+    universe.replace_ledger(older)
+    for host in universe.hosts:
+        host.start()
+
+
+@fault
+async def older_ledger_restored(universe: Universe, rng: Random) -> None:
+    latest = universe.plan.storm.total_seconds() * 0.6
+    await asyncio.sleep(rng.uniform(30, latest))
+    await _replace_ledger(universe, rng, age_seconds=rng.choice((rng.uniform(1, 60), rng.uniform(60, 3000))))
+
+
+@fault
+async def ledger_lost(universe: Universe, rng: Random) -> None:
+    await asyncio.sleep(rng.uniform(60, universe.plan.storm.total_seconds() * 0.9))
+    await _replace_ledger(universe, rng, age_seconds=None)
+
+
+# --- drawing --------------------------------------------------------------------------------------------------------
+
+
+async def storm(universe: Universe) -> None:
+    """Every fault of the plan at once, each with chance of its own, until cancelled."""
+    doings = [universe.begin(FAULTS[name](universe, universe.plan.chance(name))) for name in universe.plan.faults]
+    try:
+        for task in doings:
+            await task
+        await asyncio.get_running_loop().create_future()
+    finally:
+        for task in doings:
+            task.cancel()
+
+
+def draw(seed: int) -> Plan:
+    """The universe of a seed."""
+    rng = Random(f"{seed}:plan")
+    wallets = [f"wallet {number}" for number in range(rng.choice((1, 2, 2, 3, 4)))]
+    storm_seconds = rng.uniform(1800, 5400)
+    likely = rng.choice((0.0, 0.05, 0.1, 0.15, 0.25, 0.4))
+    faults = tuple(name for name in FAULTS if rng.random() < likely)
+    end = storm_seconds + (CALM - LAST_USE).total_seconds()
+    return Plan(
+        seed=seed,
+        hosts=("a", "b", "c")[: rng.choice((1, 1, 2, 2, 2, 3))],
+        policies=_policies(rng, wallets),
+        storm=timedelta(seconds=storm_seconds),
+        faults=faults,
+        uses=tuple(use for wallet in wallets for use in _uses(rng, wallet, end)),
+        stake_energy=rng.choice((0, 0, 0, 20_000, 70_000)),
+        drift_ppm=rng.choice((0, 2)),
+        netts_rps=rng.choice((1, 1, 5)),
+        fallback=rng.random() < 0.3,
+        terms=Terms,
+    )
+
+
+def _policies(rng: Random, wallets: list[str]) -> tuple[PolicyPlan, ...]:
+    split = rng.randint(1, len(wallets))
+    groups = [group for group in (wallets[:split], wallets[split:]) if group]
+    return tuple(_policy(rng, name, group) for name, group in zip(("pay", "sweep"), groups, strict=False))
+
+
+def _policy(rng: Random, name: str, wallets: list[str]) -> PolicyPlan:
+    floor = rng.choice((30_000, 65_000, 65_000, 131_000))
+    per_hour = rng.choice((None, 4, 8, 20, 100))
+    return PolicyPlan(
+        name=name,
+        wallets=tuple(wallets),
+        floor=floor,
+        target=floor * rng.choice((1, 1, 2, 3)),
+        keep=rng.choice(("always", "always", "always", "while_active")),
+        check_every=rng.choice((15, 20, 30, 60)),
+        renew_before=rng.choice((0, 90, 90, 300)),
+        cooldown=rng.choice((0, 30, 120)),
+        on_unknown=rng.choice(("hold",) * 7 + ("assume_empty",)),
+        per_hour=per_hour,
+        per_day=None if per_hour is None else per_hour * rng.choice((1, 2, 5)),
+    )
+
+
+def _uses(rng: Random, wallet: str, end: float) -> list[tuple[float, str, int]]:
+    """Contract calls: at full minutes now and then, so that wallets of one policy need energy at the same moment."""
+    every = rng.choice((300.0, 1200.0, 3600.0))
+    at, uses = 0.0, []
+    while (at := at + rng.expovariate(1 / every)) < end:
+        moment = at - at % 60 if rng.random() < 0.5 else at
+        uses.append((moment, wallet, rng.choice((14_650, 64_285, 64_285, 130_285))))
+    return uses
+
+
+def host_of(universe: Universe, name: str = "a") -> Host:
+    return next(host for host in universe.hosts if host.name == name)
+
+
+__all__ = ["FAULTS", "ConfigFault", "ConfigFaults", "draw", "host_of", "storm"]

@@ -1,0 +1,366 @@
+"""Judges of a universe. They stand outside: nothing of the daemon's code is used here, only what it leaves behind.
+
+They look at the vendor's own books, at the chain, at the lines of the log and, with plain SQL, at the ledger's files.
+Each judge yields one sentence for each thing that should not have happened.
+
+**Charged once for a shortfall**, exactly: take the orders that Netts charged, in the order in which they were
+*intended* (not in which they arrived). When one is intended, the address is covered by what it can spend then, less
+what is about to end (within `renew_before`, the longest flight and what clocks are apart), plus the energy of every
+charged order that was intended earlier, has not been delivered and will still run. If that is the floor or more, there
+was no shortfall and the order is a second payment. It does not matter which of two orders arrives first, nor whether
+the first was still travelling. A reading may be a minute old, so the least cover of that minute counts. An order may
+also not be larger than what is missing to the target, or than the smallest order that there is.
+
+**Budgets**: when an order is intended, its own quote and all that was spent before within the window fit into the
+budget. Spent is the charge where its answer was heard before, else the quote; a charge above the quote was not known
+when it was agreed to. A window is measured on hosts' clocks, so it may be shorter by what they were apart.
+"""
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from energyd.sandbox import energy as rules
+from energyd.sandbox.history import Rental
+from energyd.sandbox.netts_books import Charge
+
+from .universe import EPOCH, PolicyPlan, Story
+
+REASONS = frozenset(
+    """
+    enough below_floor planned_call ensure in_flight unresolved_order cooldown outside_window inactive price_too_high
+    price_unknown dearer_than_burning budget_per_order budget_per_hour budget_per_day no_funds auth_failed rate_limited
+    netts_unavailable refused node_unreachable reading_stale not_activated cycles_enough cycles_low cycles_unknown
+    infinite_cycles not_in_host_mode ledger_lost dry_run observe paused
+    """.split()
+)
+UNSETTLED = ("intended", "sent", "unresolved")
+NEVER_CHARGED = ("dropped", "refused", "not_placed")
+SMALLEST_ORDER = 61_000
+LONGEST_FLIGHT = 110.0
+READING_AGES = (0.0, 5.0, 15.0, 30.0, 60.0)
+HOUR, DAY = 3600.0, 86_400.0
+REFUSED_IN_AN_HOUR = 14
+"""Waits double from half a minute: seven tries in the first hour; twice that when a success lies between."""
+SUN = 1_000_000
+
+Judge = Callable[[Story], Iterator[str]]
+JUDGES: list[Judge] = []
+
+
+def judge(one: Judge) -> Judge:
+    JUDGES.append(one)
+    return one
+
+
+def verdict(story: Story) -> list[str]:
+    """What all judges have to say; nothing where all is well."""
+    return [f"{one.__name__}: {sentence}" for one in JUDGES for sentence in one(story)]
+
+
+# --- what they look at ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Bought:
+    """An order that was charged: when it was intended (true seconds), and what came of it."""
+
+    at: float
+    key: str
+    policy: str
+    address: str
+    energy: int
+    quote_sun: int
+    charge: Charge
+    rental: Rental
+
+    @property
+    def until(self) -> float:
+        return _seconds(self.rental.until)
+
+    def is_delivered(self, at: float) -> bool:
+        return _seconds(self.rental.due_at) <= at
+
+
+def bought(story: Story) -> list[Bought]:
+    charges = {charge.idempotency_key: charge for charge in story.netts.charges}
+    undelivered = {rental.rental_id for rental in story.world.undelivered}
+    found = []
+    for line in story.lines:
+        charge = charges.get(line.fields.get("order_key"))
+        if line.event != "order.intended" or charge is None or charge.order_id is None:
+            continue
+        fields, rental = line.fields, story.netts.books.orders[charge.order_id].rental
+        if rental.rental_id in undelivered:
+            rental = Rental(**{name: getattr(rental, name) for name in Rental.__slots__} | {"due_at": rental.until})
+        quote = int(fields["cost_trx"] * SUN)
+        found.append(
+            Bought(line.at, fields["order_key"], fields["policy"], fields["address"], fields["energy"], quote, charge, rental)
+        )
+    return sorted(found, key=lambda order: order.at)
+
+
+def _policy(story: Story, address: str) -> PolicyPlan:
+    return next(policy for policy in story.plan.policies if address in policy.addresses)
+
+
+def _seconds(moment: datetime) -> float:
+    return (moment - EPOCH).total_seconds()
+
+
+def _shows(story: Story, address: str, at: float) -> tuple[int, int]:
+    """Limit and use of an address at a past moment."""
+    state = story.world.accounts[address].at(EPOCH + timedelta(seconds=at))
+    if state is None:
+        return 0, 0
+    slot = int((EPOCH + timedelta(seconds=at)).timestamp() * 1000) // rules.SLOT_MS
+    return rules.energy_limit(state.stake, story.world.network()), rules.energy_used(state.stake, slot)
+
+
+def _rows(file: Path, query: str) -> list[Any]:
+    with closing(sqlite3.connect(file)) as connection:
+        connection.row_factory = sqlite3.Row
+        return connection.execute(query).fetchall()
+
+
+# --- money ----------------------------------------------------------------------------------------------------------
+
+
+@judge
+def charged_once(story: Story) -> Iterator[str]:
+    earlier: dict[str, list[Bought]] = defaultdict(list)
+    for order in bought(story):
+        policy, before = _policy(story, order.address), earlier[order.address]
+        cover = min(_cover(story, policy, order, before, age) for age in READING_AGES)
+        tolerance = 300 + policy.target // 100
+        when = f"{order.at:.0f}s, order {order.key[:12]} for {order.address}"
+        if cover >= policy.floor + tolerance:
+            yield f"{when}: {order.energy} bought and {cover} was there or on its way; the floor is {policy.floor}"
+        elif order.energy > max(policy.target - cover + tolerance, SMALLEST_ORDER):
+            yield f"{when}: {order.energy} bought where {policy.target} - {cover} was missing"
+        before.append(order)
+
+
+def _cover(story: Story, policy: PolicyPlan, order: Bought, before: list[Bought], age: float) -> int:
+    """What the address had and was sure to get `age` seconds before an order was intended."""
+    at = order.at - age
+    ends = order.at + policy.renew_before + LONGEST_FLIGHT + story.clock_range.total_seconds()
+    coming = sum(one.rental.energy for one in before if not one.is_delivered(at) and one.until > ends)
+    if policy.on_unknown == "assume_empty":
+        return coming
+    limit, used = _shows(story, order.address, at)
+    going = sum(one.rental.energy for one in before if one.is_delivered(at) and at < one.until <= ends)
+    return limit - going - used + coming
+
+
+@judge
+def one_charge_for_one_order(story: Story) -> Iterator[str]:
+    keys: set[str | None] = set()
+    for charge in story.netts.charges:
+        if charge.idempotency_key is None or charge.idempotency_key in keys:
+            yield f"{charge} repeats an order's key or has none"
+        keys.add(charge.idempotency_key)
+
+
+@judge
+def intended_and_marked_first(story: Story) -> Iterator[str]:
+    told = {(line.event, line.fields.get("order_key")): line.at for line in reversed(story.lines)}
+    for charge in story.netts.charges:
+        for event in ("order.intended", "order.sent"):
+            at = told.get((event, charge.idempotency_key))
+            # A host that dies or freezes right after its commit has written it down and not told it.
+            written = _written(story, charge.idempotency_key) if at is None else None
+            if written is None and (at is None or at > _seconds(charge.at)):
+                yield f"{charge} was made and no {event} before it"
+
+
+def _written(story: Story, key: str | None) -> Any:
+    query = f"SELECT state FROM orders WHERE key = '{key}'"
+    return next((rows[0] for file in story.ledgers if (rows := _rows(file, query))), None)
+
+
+@judge
+def every_charge_is_in_the_ledger_and_no_other(story: Story) -> Iterator[str]:
+    booked: dict[str, Any] = {}
+    for file in story.ledgers:
+        booked |= {row["key"]: row for row in _rows(file, "SELECT * FROM orders")}
+    final = {row["key"] for row in _rows(story.ledgers[-1], "SELECT key FROM orders")}
+    charges = {charge.idempotency_key: charge for charge in story.netts.charges}
+    told = {line.fields.get("order_key") for line in story.lines if line.event == "order.sent"}
+    for key, charge in charges.items():
+        row = booked.get(key)
+        if row is None:
+            if not (story.ledger_changed_at and key in told):
+                yield f"{charge} is in no ledger"
+        elif key in final and row["state"] in NEVER_CHARGED:
+            yield f"{charge} is booked as {row['state']}"
+        elif key in final and not _cost_agrees(story, row, charge):
+            yield f"{charge} is booked with {row['cost_sun']} (quoted {row['cost_max_sun']}) sun"
+    for key in sorted(final - charges.keys()):
+        if booked[key]["state"] not in (*NEVER_CHARGED, *UNSETTLED):
+            yield f"order {key[:12]} is booked as {booked[key]['state']} and was never charged"
+
+
+def _cost_agrees(story: Story, row: Any, charge: Charge) -> bool:
+    if row["cost_sun"] is not None:
+        return bool(row["cost_sun"] == charge.cost_sun)
+    prices_move = {"charge_above_quote", "price_changes"} & set(story.plan.faults)
+    return bool(prices_move) or bool(row["cost_max_sun"] == charge.cost_sun)
+
+
+@judge
+def budgets_hold(story: Story) -> Iterator[str]:
+    orders = bought(story)
+    heard = {
+        line.fields["order_key"]: (line.at, int(line.fields["cost_trx"] * SUN))
+        for line in reversed(story.lines)
+        if line.event == "order.placed"
+    }
+    for order in orders:
+        plan = _policy(story, order.address)
+        for name, length, limit in (("hour", HOUR, plan.per_hour), ("day", DAY, plan.per_day)):
+            if limit is None:
+                continue
+            since = max(order.at - length + story.clock_range.total_seconds(), *_ledger_starts(story, order.at), -DAY)
+            spent = order.quote_sun
+            for one in orders:
+                if one.policy == order.policy and since < one.at < order.at:
+                    at, cost = heard.get(one.key, (0.0, one.quote_sun))
+                    spent += cost if at < order.at else one.quote_sun
+            if spent > limit * SUN:
+                yield f"{order.at:.0f}s: {order.policy} may spend {limit} TRX in a {name} and agreed to {spent / SUN}"
+
+
+def _ledger_starts(story: Story, before: float) -> list[float]:
+    """A ledger that was lost took with it what had been spent."""
+    return [at for at in story.ledger_changed_at if at < before]
+
+
+# --- the ledger and the log -----------------------------------------------------------------------------------------
+
+
+@judge
+def one_unsettled_order_for_an_address(story: Story) -> Iterator[str]:
+    for file in story.ledgers:
+        open_orders: dict[str, set[str]] = defaultdict(set)
+        for row in _rows(file, "SELECT order_key, address, state FROM order_events ORDER BY id"):
+            mine = open_orders[row["address"]]
+            mine.discard(row["order_key"])
+            if row["state"] in UNSETTLED:
+                mine.add(row["order_key"])
+            if len(mine) > 1:
+                yield f"{row['address']} had {len(mine)} unsettled orders at once"
+
+
+@judge
+def every_order_has_its_decision(story: Story) -> Iterator[str]:
+    for file in story.ledgers:
+        query = (
+            "SELECT o.key FROM orders o LEFT JOIN decisions d ON d.decision_id = o.decision_id "
+            "WHERE d.action IS NOT 'rent' OR d.address IS NOT o.address OR d.energy IS NOT o.energy"
+        )
+        yield from (f"order {row['key'][:12]} has no decision that fits" for row in _rows(file, query))
+
+
+@judge
+def the_file_is_whole(story: Story) -> Iterator[str]:
+    for file in story.ledgers:
+        found = [tuple(row) for row in _rows(file, "PRAGMA integrity_check")]
+        found += [tuple(row) for row in _rows(file, "PRAGMA foreign_key_check")]
+        if found != [("ok",)]:
+            yield f"{file.name}: {found[:3]}"
+
+
+@judge
+def every_reason_is_known(story: Story) -> Iterator[str]:
+    told = {line.fields["reason"] for line in story.lines if line.event == "decision"}
+    written = {row["reason"] for file in story.ledgers for row in _rows(file, "SELECT DISTINCT reason FROM decisions")}
+    yield from (f"{reason!r} is not in the list" for reason in sorted((told | written) - REASONS))
+
+
+@judge
+def no_belief_was_wrong(story: Story) -> Iterator[str]:
+    yield from (f"{line.at:.0f}s {line.host}: {dict(line.fields)}" for line in story.lines if line.event == "fault")
+    yield from story.bugs
+
+
+@judge
+def nobody_is_hammered(story: Story) -> Iterator[str]:
+    if story.ledger_changed_at or any("reload" in name for name in story.plan.faults):
+        return
+    charged = {charge.idempotency_key for charge in story.netts.charges}
+    for address in sorted({charge.address for charge in story.netts.charges}):
+        tries = [
+            _seconds(one.at)
+            for one in story.netts.received
+            if one.endpoint == "order1h" and one.address == address and one.idempotency_key not in charged
+        ]
+        most = max((sum(at <= other < at + HOUR for other in tries) for at in tries), default=0)
+        if most > REFUSED_IN_AN_HOUR:
+            yield f"{most} orders in an hour for {address}, none of them charged"
+
+
+@judge
+def alerts_are_raised_once(story: Story) -> Iterator[str]:
+    standing: set[tuple[Any, ...]] = set()
+    if len(story.plan.hosts) > 1 or {"crash", "full_disk", "ledger_lost", "older_ledger_restored"} & set(story.plan.faults):
+        return
+    for line in story.lines:
+        what = (line.fields.get("alert"), line.fields.get("subject"))
+        if line.event == "alert.raised":
+            if what in standing:
+                yield f"{line.at:.0f}s: {what} was raised and stood already"
+            standing.add(what)
+        elif line.event == "alert.cleared":
+            standing.discard(what)
+
+
+# --- after the storm ------------------------------------------------------------------------------------------------
+
+
+@judge
+def everything_is_settled(story: Story) -> Iterator[str]:
+    query = "SELECT key, state FROM orders WHERE state IN ('intended', 'unresolved') OR (state = 'sent')"
+    for row in _rows(story.ledgers[-1], query):
+        yield f"order {row['key'][:12]} is still {row['state']} at the end"
+
+
+@judge
+def who_may_rent_is_above_the_floor(story: Story) -> Iterator[str]:
+    for policy in story.plan.policies:
+        for address in policy.addresses if policy.keep == "always" else ():
+            limit, used = _shows(story, address, story.ended_at)
+            coming = sum(
+                one.rental.energy
+                for one in bought(story)
+                if one.address == address and story.ended_at - 60 < one.at and not one.is_delivered(story.ended_at)
+            )
+            enough = policy.floor - 300 - policy.target // 100
+            missing = max(policy.target - (limit - used), SMALLEST_ORDER)
+            if limit - used + coming < enough and not _is_held_for_good(story, policy, missing):
+                last = next(line for line in reversed(story.lines) if line.fields.get("address") == address)
+                yield f"{address} has {limit - used} of {policy.floor} an hour after the storm; last: {dict(last.fields)}"
+
+
+def _is_held_for_good(story: Story, policy: PolicyPlan, missing: int) -> bool:
+    """The budget is used up, or a hold that was set by a clock that was ahead still stands."""
+    if story.ledger_changed_at and story.clock_range > timedelta(minutes=1):
+        return True
+    for length, limit in ((HOUR, policy.per_hour), (DAY, policy.per_day)):
+        since = story.ended_at - length - story.clock_range.total_seconds() - LAST_MINUTES
+        spent = sum(
+            max(one.charge.cost_sun, one.quote_sun)
+            for one in bought(story)
+            if one.policy == policy.name and one.at > since
+        )
+        if limit is not None and spent + missing * 27 > limit * SUN:
+            return True
+    return False
+
+
+LAST_MINUTES = 600.0
