@@ -16,6 +16,7 @@ from typing import Protocol
 
 from energyd.core import evidence, order as life, supply
 from energyd.core.activity import Activity, follow
+from energyd.core.alerts import is_late
 from energyd.core.decide import decide
 from energyd.core.order import Event
 from energyd.errors import Conflict, Impossible, LedgerError, NettsUnavailable, OverBudget
@@ -371,10 +372,11 @@ class Engine:
     def _confirmed(self, order: Order, reading: Reading) -> datetime | None:
         """When the energy first showed, once it is still there one block later.
 
-        A node shows what waits in its pool as if it were done, and may lose it again (tron-energy A9).
+        A node shows what waits in its pool as if it were done, and may lose it again (tron-energy A9). What is late is
+        believed at once, so that a daemon that looks only once now and then sees deliveries, too.
         """
         block_at, shown_at = self._shown.setdefault(order.key, (reading.block_at, reading.read_at))
-        if reading.block_at <= block_at:
+        if reading.block_at <= block_at and not is_late(order, reading.read_at):
             return None
         del self._shown[order.key]
         return shown_at

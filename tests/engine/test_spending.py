@@ -67,11 +67,13 @@ async def test_a_budget_of_an_hour_is_free_again_when_the_hour_has_passed_and_it
     stage: Stage,
 ) -> None:
     stage.netts.prices.set_price(30)
-    built = stage.build(a_policy(budget={"per_order": "3 TRX", "per_hour": "3 TRX", "per_day": "9 TRX"}))
+    built = stage.build(
+        a_policy(check_every="60s", budget={"per_order": "3 TRX", "per_hour": "3 TRX", "per_day": "9 TRX"})
+    )
     task = stage.begin(built)
     await stage.sleep(60)
     stage.world.use(ALICE, stage.world.available(ALICE))
-    await stage.sleep(60)
+    await stage.sleep(70)
     assert len(stage.charged()) == 1
     assert stage.reasons()[-1] == "budget_per_hour"
     await stage.sleep(3600)
