@@ -211,6 +211,7 @@ class Engine:
         if order is None:
             self._unwritten.append(decision)
             return decision, None
+        await self.write_down()  # so that decisions stand in the ledger in the order in which they were taken
         try:
             await self._ledger.commit(decision, order, policy.limits, situation.now)
         except (Conflict, OverBudget):
