@@ -54,7 +54,7 @@ def test_a_ledger_of_any_age_ends_as_a_new_one_begins(tmp_path: Path, revision: 
     old, new = tmp_path / "old.db", tmp_path / "new.db"
     old.touch()
     engine = store.connect(old, to_write=True)
-    with engine.execution_options(writing=True).begin() as connection:
+    with engine.connect() as connection, store.transaction(connection, writing=True):
         CONFIG.attributes["connection"] = connection
         command.upgrade(CONFIG, revision)
     engine.dispose()

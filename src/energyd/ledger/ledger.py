@@ -53,7 +53,7 @@ class Ledger(Reader):
                 undo.callback(os.close, held)
             store.create(path)
             engine = store.connect(path, to_write=True)
-            with engine.execution_options(writing=True).begin() as connection:
+            with engine.connect() as connection, store.transaction(connection, writing=True):
                 store.check_whole(connection, path)
                 if store.revision(connection, path) != REVISION:
                     store.migrate(connection)
@@ -70,7 +70,7 @@ class Ledger(Reader):
             if not path.exists():
                 raise LedgerError(f"there is no ledger at {path} yet; `energyd run` makes it")
             engine = store.connect(path, to_write=False)
-            with engine.begin() as connection:
+            with engine.connect() as connection:
                 found = store.revision(connection, path)
             if found != REVISION:
                 raise LedgerError(

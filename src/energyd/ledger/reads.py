@@ -59,8 +59,8 @@ class Reader:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._transaction, work, writing)
 
     def _transaction(self, work: Callable[[Connection], T], writing: bool) -> T:  # noqa: FBT001 - an executor passes no names
-        connection = self._opened().execution_options(writing=writing)
-        with store.explained(self.path), connection.begin():
+        connection = self._opened()
+        with store.explained(self.path), store.transaction(connection, writing=writing):
             return work(connection)
 
     def _opened(self) -> Connection:

@@ -98,12 +98,7 @@ def hold(path: Path) -> int:
 
 
 def connect(path: Path, *, to_write: bool) -> Engine:
-    """Connections to the file. Never makes the file.
-
-    Transactions begin as SQLAlchemy's page on pysqlite says: the driver's own handling is off. One that wants to write
-    (execution option `writing`) takes the write lock at once, so that writers follow one another and what a
-    transaction has read is still true when it writes.
-    """
+    """Connections to the file, without the driver's own handling of transactions. Never makes the file."""
     mode = "rw" if to_write else "ro"
     address = f"{path.absolute().as_uri()}?mode={mode}"
     engine = create_engine(
@@ -115,7 +110,6 @@ def connect(path: Path, *, to_write: bool) -> Engine:
         hide_parameters=True,
     )
     event.listen(engine, "connect", _prepare_to_write if to_write else _prepare_to_read)
-    event.listen(engine, "begin", _begin)
     return engine
 
 
@@ -129,9 +123,16 @@ def _prepare_to_read(connection: Any, _record: object) -> None:
     connection.execute("PRAGMA query_only = ON")
 
 
-def _begin(connection: Connection) -> None:
-    writing = connection.get_execution_options().get("writing", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+@contextmanager
+def transaction(connection: Connection, *, writing: bool) -> Iterator[None]:
+    """One transaction.
+
+    One that writes takes the write lock at once, so that writers follow one another and what it has read is still true
+    when it writes. It is begun here: a listener of SQLAlchemy's would be asked again at each of its statements.
+    """
+    with connection.begin():
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+        yield
 
 
 # --- its shape ------------------------------------------------------------------------------------------------------
