@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from energyd.core import supply
-from energyd.model import UNSETTLED, Cycles, CyclesKnown, Funds, Order, OrderKind, Reading, Verdict
+from energyd.model import NEVER_CHARGED, UNSETTLED, Cycles, CyclesKnown, Funds, Order, OrderKind, Reading, Verdict
 
 
 class Testimony(Enum):
@@ -82,18 +82,22 @@ def _account(order: Order, after: After, spends: Sequence[Order]) -> Testimony:
     """What left the account since the baseline beyond what our other orders explain.
 
     Money that came in hides money that left, so a balance that rose by itself says nothing; the spent total, which
-    only rises, is asked first. Half the expected cost tells a charge from a rounding. Another order that is unclear
-    itself may explain what is missing, but where nothing is missing neither of them was charged: so orders that became
-    unclear together do not wait for each other.
+    only rises, is asked first. Half the expected cost tells a charge from a rounding. Another order whose
+    fate or cost is unclear may explain what is missing, but where nothing is missing neither of them was charged: so
+    orders that became unclear together do not wait for each other.
     """
     left = None if after.funds is None else _left_account(order, after.funds)
     if left is None:
         return Testimony.NOTHING
-    settled = [other for other in spends if other.state not in UNSETTLED]
-    unexplained = left - sum(other.booked_sun for other in settled)
+    unexplained = left - sum(other.booked_sun for other in spends if other.state not in UNSETTLED)
     if 2 * unexplained >= order.cost_max_sun:
-        return Testimony.PLACED if len(settled) == len(spends) else Testimony.NOTHING
+        return Testimony.PLACED if all(map(_cost_is_known, spends)) else Testimony.NOTHING
     return Testimony.NOT_PLACED if 2 * abs(unexplained) < order.cost_max_sun else Testimony.NOTHING
+
+
+def _cost_is_known(order: Order) -> bool:
+    """One that was only shown to be placed may have cost more than was quoted."""
+    return order.state in NEVER_CHARGED or (order.state not in UNSETTLED and order.cost_sun is not None)
 
 
 def _left_account(order: Order, funds: Funds) -> int | None:
