@@ -10,6 +10,7 @@ import re
 from base64 import b64encode
 from collections import deque
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from http import HTTPStatus
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -94,8 +95,8 @@ class Door(httpx.AsyncBaseTransport):
         parts = urlsplit(url)
         self.shown = shown_url(url)
         self.keys = Keys(keys)
-        self._prefix = self.shown + parts.path.rstrip("/")
-        self._query = f"?{parts.query}" if parts.query else ""
+        prefix, query = self.shown + parts.path.rstrip("/"), f"?{parts.query}" if parts.query else ""
+        self._url = lru_cache(lambda path: httpx.URL(f"{prefix}{path}{query}"))
         self._credentials = _credentials(parts)
         self._secrets = _secrets(parts, keys)
         self._transport = transport
@@ -147,7 +148,7 @@ class Door(httpx.AsyncBaseTransport):
         headers = [*request.headers.raw, *self._credentials]
         if key:
             headers.append((API_KEY_HEADER, key.encode()))
-        url = f"{self._prefix}{request.url.path}{self._query}"
+        url = self._url(request.url.path)
         return httpx.Request(request.method, url, headers=headers, content=request.content)
 
     def _broken(self, error: Exception) -> str:
