@@ -6,7 +6,6 @@ energyd can name is printed as one line, what it cannot is a bug and is printed 
 
 import os
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -88,8 +87,3 @@ def main() -> None:
 def _fail(text: str) -> int:
     print(f"energyd: {text}", file=sys.stderr)
     return EXIT_FAILED
-
-
-ConfigOption = Annotated[
-    Path | None, typer.Option("--config", "-c", help="energyd.yaml; default: $ENERGYD_CONFIG, here, /etc/energyd.")
-]
