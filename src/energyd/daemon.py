@@ -37,7 +37,7 @@ PRICES_EVERY = timedelta(seconds=60)
 FUNDS_EVERY = timedelta(minutes=3)
 """`userinfo` allows about 1000 calls a day (netts-api 12)."""
 BURN_PRICE_EVERY = timedelta(minutes=30)
-ALERTS_EVERY = timedelta(seconds=5)
+ALERTS_EVERY = timedelta(seconds=10)
 WRITE_EVERY = timedelta(seconds=5)
 FORGET_EVERY = timedelta(hours=6)
 FIRST_READS_WITHIN = timedelta(seconds=10)

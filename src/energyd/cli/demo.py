@@ -72,7 +72,7 @@ class Wallet:
     def policy(self) -> str:
         return (
             f"policy: {self.name}\naddresses: [{{address: {self.address}, label: {self.name}}}]\n"
-            f"energy: {{{self.rules}, check_every: 30s, max_price: 80% of burn}}\n"
+            f"energy: {{{self.rules}, check_every: 60s, max_price: 80% of burn}}\n"
             "budget: {per_order: 15 TRX, per_hour: 60 TRX, per_day: 400 TRX}\n"
         )
 
