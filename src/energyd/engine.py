@@ -146,7 +146,7 @@ class Engine:
         if policy is not None and policy.energy is not None:
             orders += await self._decide_and_act(policy, address, seen.reading)
         is_open = any(order.state in OPEN for order in orders)
-        return _again_in(orders, pace) if is_open or policy is not None else None
+        return _again_in(orders, pace, self._now()) if is_open or policy is not None else None
 
     # --- look ---------------------------------------------------------------------------------------------------------
 
@@ -162,12 +162,12 @@ class Engine:
     async def _last_use(self, reading: Reading) -> datetime | None:
         """When the address was really used last; what is not remembered here is worked out again from the ledger."""
         before, shown_at = self._activities.get(reading.address, Activity()), reading.last_used_at
-        if shown_at is None or shown_at == before.shown_at:
-            return before.used_at
-        ended_then = await self._ledger.orders(
-            address=reading.address, since=shown_at - 2 * RENTAL_TIME, states=_MAY_HAVE_BEEN_PLACED
-        )
-        after = self._activities[reading.address] = follow(before, shown_at, ended_then)
+        ended_then: tuple[Order, ...] = ()
+        if shown_at is not None and shown_at != before.shown_at:
+            ended_then = await self._ledger.orders(
+                address=reading.address, since=shown_at - 2 * RENTAL_TIME, states=_MAY_HAVE_BEEN_PLACED
+            )
+        after = self._activities[reading.address] = follow(before, reading, ended_then)
         return after.used_at
 
     async def _situation(self, policy: Policy, address: str, reading: Reading | NoReading) -> Situation:
@@ -264,22 +264,40 @@ class Engine:
     async def _send(self, order: Order, buyer: Buyer) -> Order:
         now = self._now()
         good_until = asyncio.get_running_loop().time() + life.SEND_WITHIN.total_seconds()
-        sent = await self._ledger.mark_sending(order, now, good_until, now + life.SEND_WITHIN)
+        try:
+            sent = await self._ledger.mark_sending(order, now, good_until, now + life.SEND_WITHIN)
+        except Conflict:
+            return await self._ledger.order(order.key)
         self._log.order(LogEvent.ORDER_SENT, sent.order)
         return await self._take(sent.order, await buyer.order(sent))
 
     async def _take(self, order: Order, outcome: Outcome) -> Order:
         """Write down what came back. The log is told first: a ledger that fails here must not hide a payment."""
+        self._tell(order, outcome)
+        try:
+            return await self._record(order, outcome)
+        except Conflict:
+            # Another host thought that we were dead and took the order over; what we heard is evidence all the same.
+            newest = await self._ledger.order(order.key)
+            if newest.state is not OrderState.UNRESOLVED or isinstance(outcome, Unclear):
+                return newest
+            return await self._record(newest, outcome)
+
+    def _tell(self, order: Order, outcome: Outcome) -> None:
+        heard = replace(order, http_status=outcome.http_status)
+        match outcome:
+            case Accepted(netts_order_id=netts_order_id, cost_sun=cost_sun):
+                placed = replace(heard, netts_order_id=netts_order_id, cost_sun=cost_sun)
+                self._log.order(LogEvent.ORDER_PLACED, placed, outcome="accepted")
+            case Refused(reason=reason, text=text):
+                self._log.order(LogEvent.ORDER_REFUSED, heard, outcome=str(reason), detail=text)
+            case Unclear(why=why, netts_order_id=netts_order_id):
+                self._log.order(LogEvent.ORDER_UNRESOLVED, replace(heard, netts_order_id=netts_order_id), outcome=why)
+
+    async def _record(self, order: Order, outcome: Outcome) -> Order:
         now = self._now()
         match outcome:
             case Accepted():
-                placed = replace(
-                    order,
-                    netts_order_id=outcome.netts_order_id,
-                    cost_sun=outcome.cost_sun,
-                    http_status=outcome.http_status,
-                )
-                self._log.order(LogEvent.ORDER_PLACED, placed, outcome="accepted")
                 return await self._ledger.record(
                     order,
                     Event.ACCEPTED,
@@ -290,12 +308,6 @@ class Engine:
                     http_status=outcome.http_status,
                 )
             case Refused():
-                self._log.order(
-                    LogEvent.ORDER_REFUSED,
-                    replace(order, http_status=outcome.http_status),
-                    outcome=str(outcome.reason),
-                    detail=outcome.text,
-                )
                 return await self._ledger.record(
                     order,
                     Event.REFUSED,
@@ -306,8 +318,6 @@ class Engine:
                     retry_after=outcome.retry_after,
                 )
             case Unclear():
-                unclear = replace(order, http_status=outcome.http_status, netts_order_id=outcome.netts_order_id)
-                self._log.order(LogEvent.ORDER_UNRESOLVED, unclear, outcome=outcome.why)
                 return await self._ledger.record(
                     order,
                     Event.UNCLEAR,
@@ -325,7 +335,9 @@ class Engine:
         for order in await self._ledger.open_orders(address):
             try:
                 carried.append(await self._carry(order, seen))
-            except (Conflict, Impossible) as error:
+            except Conflict:
+                carried.append(order)  # another host was faster; the next tick reads what it wrote
+            except Impossible as error:
                 self._log.emit(LogEvent.FAULT, address=address, order_key=order.key, error=str(error))
                 carried.append(order)
         return carried
@@ -444,12 +456,13 @@ class Seen:
     began: float
 
 
-def _again_in(orders: Iterable[Order], pace: timedelta) -> timedelta:
-    """How soon to look again: soon while something is on its way, and in between while something is unclear."""
-    states = {order.state for order in orders}
-    if OrderState.PLACED in states:
-        return min(WATCH_EVERY, pace)
-    return min(INQUIRE_EVERY, pace) if OrderState.UNRESOLVED in states else pace
+def _again_in(orders: Iterable[Order], pace: timedelta, now: datetime) -> timedelta:
+    """How soon to look again: soon while something is on its way, and in between while something is unclear or late."""
+    waited_for = [order for order in orders if order.state in (OrderState.PLACED, OrderState.UNRESOLVED)]
+    if not waited_for:
+        return pace
+    soon = any(order.state is OrderState.PLACED and not is_late(order, now) for order in waited_for)
+    return min(WATCH_EVERY if soon else INQUIRE_EVERY, pace)
 
 
 def _baseline(situation: Situation) -> Baseline:

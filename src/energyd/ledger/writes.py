@@ -25,6 +25,10 @@ _FORGET_AT_ONCE = 1_000
 
 
 def intend(connection: Connection, decision: Decision, order: Order, budget: Budget | None, now: datetime) -> None:
+    held = queries.lease(connection, order.address)
+    if held is not None and held.host != order.host:
+        # This host was frozen after it had looked, and what it saw is not true any more.
+        raise Conflict(f"{held.host} works on {order.address} now; read again")
     if budget is not None:
         _keep_within(connection, order, budget)
     connection.execute(insert(decisions), _row(decision, repeats=False))
