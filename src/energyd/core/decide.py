@@ -60,14 +60,17 @@ def _rent_up_to(situation: Situation, need: Need) -> int:
 
 
 def _may_drift(situation: Situation, need: Need, there: supply.Supply) -> int:
-    """How far below the need rented energy may read: an order must not be followed by one for a few units of drift."""
+    """The drift for which the target leaves no room above the need.
+
+    By so much the need may be missed and an order is larger, so that none is followed by another for a few units.
+    """
     return max(there.drift - (_rent_up_to(situation, need) - need.energy), 0)
 
 
 def _purchase(draft: "Draft", need: Need, there: supply.Supply) -> Decision:
     s = draft.situation
     gap = _rent_up_to(s, need) - there.then
-    energy = min(max(gap, s.limits.energy_min), s.limits.energy_max)
+    energy = min(max(gap + _may_drift(s, need, there), s.limits.energy_min), s.limits.energy_max)
     wish = Wish(s, energy, known_rent_price(s), known_burn_price(s))
     guards = tuple(guard(wish) for guard in GUARDS)
     draft.want(gap, wish, guards)

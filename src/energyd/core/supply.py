@@ -35,8 +35,7 @@ class Supply:
     """Energy now (`available`), on its way (`in_flight`), and what will be there at the moment that counts (`then`).
 
     `then` is below zero where more is used than there will be: that has to be filled up before anything can be spent
-    (tron-energy A2). `drift` is by how much rented energy may read short although nothing of it was spent; 0 where
-    none is rented.
+    (tron-energy A2). `drift` is by how much `then` may be wrong although nothing was spent; 0 while nothing is rented.
     """
 
     available: int
@@ -49,12 +48,12 @@ def forecast(reading: Reading, rentals: Sequence[Order], at: datetime) -> Supply
     """The supply at a moment. `rentals` are the address's own, also those whose hour ended less than an hour ago."""
     there = on_chain(reading, rentals)
     due = {order: (order.energy or 0) - came for order, came in there.items()}
+    coming = sum(energy for order, energy in due.items() if order.until_at > at)
     return Supply(
         available=reading.available,
         in_flight=sum(due.values()),
-        then=_left(reading, leaving(reading, there, at), at)
-        + sum(energy for order, energy in due.items() if order.until_at > at),
-        drift=slack(reading.energy_limit) if any(came and order.until_at > at for order, came in there.items()) else 0,
+        then=_left(reading, leaving(reading, rentals, at), at) + coming,
+        drift=slack(reading.energy_limit + coming) if there else 0,
     )
 
 
@@ -73,22 +72,41 @@ def on_chain(reading: Reading, rentals: Sequence[Order]) -> dict[Order, int]:
     return there
 
 
-def leaving(reading: Reading, there: Mapping[Order, int], at: datetime) -> list[int]:
+def leaving(reading: Reading, rentals: Sequence[Order], at: datetime) -> list[int]:
     """The amounts that will leave the limit until `at`, the first to end first."""
-    held = _held(there, reading.energy_limit)
+    there = on_chain(reading, rentals)
+    held = _held(there, reading.energy_limit, _own(rentals))
     return [there[order] for order in reversed(held) if order.until_at <= at]
 
 
-def _held(amounts: Mapping[Order, int], limit: int) -> list[Order]:
+def _held(amounts: Mapping[Order, int], limit: int, own: int = 0) -> list[Order]:
     """The rentals that a limit still holds, the last to end first: a limit below their sum has lost the first ones."""
     held: list[Order] = []
-    rest = limit + ONE_TRX_OF_ENERGY + limit // _DRIFT_IN_AN_HOUR
+    rest = limit + ONE_TRX_OF_ENERGY + limit // _DRIFT_IN_AN_HOUR - own
     for order in sorted(amounts, key=lambda order: order.until_at, reverse=True):
         rest -= amounts[order]
         if rest < 0:
             break
         held.append(order)
     return held
+
+
+def _held_before(order: Order, rentals: Sequence[Order]) -> list[Order]:
+    """The rentals that the baseline of an order holds."""
+    taken_at = order.baseline.taken_at
+    older = [other for other in rentals if other.state in _ON_CHAIN and _came_before(other, taken_at)]
+    amounts = {other: other.energy or 0 for other in older if not _gone(other, taken_at)}
+    return _held(amounts, order.baseline.energy_limit or 0)
+
+
+def _own(rentals: Sequence[Order]) -> int:
+    """What of the limit was not rented before the newest order: own stake must not hide that a rental has gone."""
+    measured = [order for order in rentals if order.baseline.energy_limit is not None]
+    if not measured:
+        return 0
+    newest = max(measured, key=lambda order: order.baseline.taken_at)
+    rented = sum(order.energy or 0 for order in _held_before(newest, rentals))
+    return max((newest.baseline.energy_limit or 0) - rented, 0)
 
 
 def _left(reading: Reading, amounts: Iterable[int], at: datetime) -> int:
@@ -124,15 +142,20 @@ def arrived(order: Order, reading: Reading, rentals: Sequence[Order]) -> int | N
     before = order.baseline.energy_limit
     if before is None and order.state is not OrderState.PLACED:
         return None
-    others = [other for other in rentals if other.key != order.key and other.state in _ON_CHAIN]
-    older = [] if before is None else [other for other in others if _came_before(other, order.baseline.taken_at)]
-    held = _held(
-        {other: other.energy or 0 for other in older if not _gone(other, order.baseline.taken_at)}, before or 0
-    )
+    held = [] if before is None else _held_before(order, rentals)
     rise = reading.energy_limit - (before or 0)
     rise += sum(other.energy or 0 for other in held if _gone(other, reading.read_at))
-    rise -= sum(other.energy or 0 for other in others if other not in older and not _gone(other, reading.read_at))
+    rise -= sum(
+        other.energy or 0 for other in rentals if _came_since(other, order) and not _gone(other, reading.read_at)
+    )
     return min(max(rise, 0), order.energy)
+
+
+def _came_since(other: Order, order: Order) -> bool:
+    """Whether another rental came after the baseline of an order; without one, all have."""
+    if other.key == order.key or other.state not in _ON_CHAIN:
+        return False
+    return order.baseline.energy_limit is None or not _came_before(other, order.baseline.taken_at)
 
 
 def _came_before(order: Order, moment: datetime) -> bool:
@@ -145,6 +168,6 @@ def _gone(order: Order, moment: datetime) -> bool:
 
 
 def is_whole(order: Order, came: int | None, limit: int) -> bool:
-    """Whether a rental has come as a whole, allowing for drift but never for a tenth of it."""
+    """Whether a rental has come as a whole: for a hundredth of it and drift one does not wait, for a tenth one does."""
     energy = order.energy or 0
-    return came is not None and came >= energy - min(slack(limit), energy // 10)
+    return came is not None and came >= energy - min(energy // 100 + slack(limit), energy // 10)
