@@ -7,6 +7,7 @@ in rounds.py.
 
 import asyncio
 import contextlib
+import hashlib
 import signal
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import replace
@@ -44,6 +45,7 @@ FIRST_READS_WITHIN = timedelta(seconds=10)
 FIRST_LOOK_EVERY = timedelta(milliseconds=100)
 """The first looks at the addresses of a policy are spread by this much for each of them."""
 STOP_WITHIN = timedelta(seconds=3)
+CONFIGURATION_DIGEST = "configuration"
 FAILING_FOR = timedelta(seconds=30)
 """How long a dependency must fail before a person is told."""
 
@@ -125,7 +127,21 @@ class Daemon:
     async def _start(self) -> None:
         self._tell_life(LogEvent.DAEMON_STARTED)
         self._adopt(self._configuration.policies, (), self._configuration.digest)
+        with contextlib.suppress(LedgerError):
+            await self._forgive_if_changed()
         await self._alarms.recall()
+
+    async def _forgive_if_changed(self) -> None:
+        """Orders that were refused may be tried again at once when the configuration is not the one of before.
+
+        A key counts, too: what is remembered is a digest, with the ledger's own id in it, that shows no key.
+        """
+        key = self._configuration.settings.netts.api_key
+        parts = (await self._ledger.get_meta("ledger_id"), self._configuration.digest, key and key.get_secret_value())
+        digest = hashlib.sha256(repr(parts).encode()).hexdigest()
+        if digest != await self._ledger.get_meta(CONFIGURATION_DIGEST):
+            await self._ledger.forgive_refusals()
+            await self._ledger.set_meta(CONFIGURATION_DIGEST, digest)
 
     async def _until_stopped(self, living: Coroutine[Any, Any, None]) -> None:
         life, stopped = asyncio.create_task(living, name="life"), asyncio.create_task(self._stop.wait(), name="stop")
@@ -343,11 +359,14 @@ class Daemon:
             return
         self._policies_error = None
         before, self._configuration = self._configuration, configuration
-        self._adopt(configuration.policies, before.policies, configuration.digest)
+        waits = before.settings != configuration.settings
+        self._adopt(configuration.policies, before.policies, configuration.digest, settings_wait=waits)
         self._take_on_addresses()
         await self._ledger.forgive_refusals()
 
-    def _adopt(self, policies: tuple[Policy, ...], before: tuple[Policy, ...], digest: str) -> None:
+    def _adopt(
+        self, policies: tuple[Policy, ...], before: tuple[Policy, ...], digest: str, *, settings_wait: bool = False
+    ) -> None:
         self.engine.adopt(policies)
         old, new = ({policy.name: policy for policy in some} for some in (before, policies))
         self._log.emit(
@@ -356,6 +375,7 @@ class Daemon:
             added=sorted(new.keys() - old.keys()),
             removed=sorted(old.keys() - new.keys()),
             changed=sorted(name for name in new.keys() & old.keys() if new[name] != old[name]),
+            detail="the settings have changed, too; they act after a restart" if settings_wait else None,
         )
 
 

@@ -1,10 +1,10 @@
 """How long orders stop after refusals: until something changes, or a growing while has passed.
 
 A refusal is an answer, so nothing was bought, and the same order would be refused again. What changes it: money on the
-account, a reload with another key, or simply time. Each wait is as long as all that passed since the first refusal, and
-a first wait more: it doubles, so that an address whose every order is refused makes a handful of requests in its first
-hour and one an hour from then on. It goes by time and not by count, because one short outage may refuse the orders of
-many addresses at once.
+account, files that were read again, a changed configuration, or simply time. Each wait is as long as all that passed
+since the first refusal, and a first wait more: it doubles, so that an address whose every order is refused makes a
+handful of requests in its first hour and one an hour from then on. It goes by time and not by count, because one short
+outage may refuse the orders of many addresses at once.
 """
 
 from datetime import datetime, timedelta
