@@ -52,7 +52,7 @@ def _one(seed: int, broken: str) -> int:
     story, said = live(seed, broken)
     sys.stdout.buffer.write(b"\n".join(story.trace) + b"\n")
     sys.stdout.flush()
-    print("\n".join([f"{story.plan}", *said] or ["nothing to complain about"]), file=sys.stderr)
+    print("\n".join([f"{story.plan}", *(said or ["nothing to complain about"])]), file=sys.stderr)
     return 1 if said else 0
 
 

@@ -13,14 +13,14 @@ from datetime import timedelta
 from functools import partial
 from random import Random
 
-from energyd.errors import ConfigFault, ConfigFaults, LedgerError
+from energyd.errors import LedgerError
 from energyd.sandbox.addresses import made_up
 from energyd.sandbox.asgi import Mood
 from energyd.sandbox.netts import MOODS
 from energyd.sandbox.netts_terms import Terms
 from energyd.sandbox.wire import BOTH, Fault, Leg
 
-from .universe import CALM, LAST_USE, NETTS, NODE, ORDER, Host, Plan, PolicyPlan, Process, Universe
+from .universe import CALM, LAST_USE, NETTS, NODE, ORDER, Moment, Plan, PolicyPlan, Process, Universe
 
 Doing = Callable[[Universe, Random], Coroutine[None, None, None]]
 
@@ -234,15 +234,19 @@ def _living(universe: Universe, rng: Random) -> Process | None:
 
 @now_and_then
 def crash(universe: Universe, rng: Random) -> None:
-    """At any moment, or right after one of the next commits: the mark of sending, or any other."""
-    process, kind, down = _living(universe, rng), rng.choice(("", "mark", "write")), _down_for(rng)
-    if process is None:
-        return
-    strike = partial(process.host.crash, down)
-    if kind:
-        process.at_write.append((kind, 1 if kind == "mark" else rng.randint(1, 12), strike))
+    """At any moment, or right after one of the next transactions."""
+    process, down = _living(universe, rng), _down_for(rng)
+    if process is not None:
+        _strike(process, rng, partial(process.host.crash, down))
+
+
+def _strike(process: Process, rng: Random, act: Callable[[], object]) -> None:
+    """At once, or right after one of the next transactions."""
+    moment: Moment | None = rng.choice((None, "mark", "mark", "write", "any"))
+    if moment is None:
+        act()
     else:
-        strike()
+        process.strike_at(moment, 1 if moment == "mark" else rng.randint(1, 20), act)
 
 
 def _down_for(rng: Random) -> float:
@@ -251,15 +255,10 @@ def _down_for(rng: Random) -> float:
 
 @now_and_then
 def freeze(universe: Universe, rng: Random) -> None:
-    process, kind = _living(universe, rng), rng.choice(("", "mark", "mark", "write"))
+    process = _living(universe, rng)
     seconds = rng.choice((rng.uniform(1, 20), rng.uniform(20, 120), rng.uniform(120, 600)))
-    if process is None:
-        return
-    strike = partial(process.freeze, seconds)
-    if kind:
-        process.at_write.append((kind, 1, strike))
-    else:
-        strike()
+    if process is not None:
+        _strike(process, rng, partial(process.freeze, seconds))
 
 
 @fault
@@ -288,13 +287,9 @@ async def slow_disk(universe: Universe, rng: Random) -> None:
 async def full_disk(universe: Universe, rng: Random) -> None:
     host = rng.choice(universe.hosts)
     host.disk_is_full = True
-    if host.living:
-        host.living.fill_disk()
     universe.tell(f"the disk of {host.name} is full")
     await asyncio.sleep(rng.uniform(10, 400))
     host.disk_is_full = False
-    if host.living:
-        host.living.fill_disk(2**30)
     universe.tell(f"the disk of {host.name} has room")
 
 
@@ -445,10 +440,3 @@ def _uses(rng: Random, wallet: str, end: float) -> list[tuple[float, str, int]]:
         moment = at - at % 60 if rng.random() < 0.5 else at
         uses.append((moment, wallet, rng.choice((14_650, 64_285, 64_285, 130_285))))
     return uses
-
-
-def host_of(universe: Universe, name: str = "a") -> Host:
-    return next(host for host in universe.hosts if host.name == name)
-
-
-__all__ = ["FAULTS", "ConfigFault", "ConfigFaults", "draw", "host_of", "storm"]

@@ -139,7 +139,7 @@ def charged_once(story: Story) -> Iterator[str]:
         cover = min(_cover(story, policy, order, before, age) for age in READING_AGES)
         tolerance = 300 + policy.target // 100
         when = f"{order.at:.0f}s, order {order.key[:12]} for {order.address}"
-        if cover >= policy.floor + tolerance:
+        if cover >= policy.floor:
             yield f"{when}: {order.energy} bought and {cover} was there or on its way; the floor is {policy.floor}"
         elif order.energy > max(policy.target - cover + tolerance, SMALLEST_ORDER):
             yield f"{when}: {order.energy} bought where {policy.target} - {cover} was missing"
@@ -201,7 +201,8 @@ def every_charge_is_in_the_ledger_and_no_other(story: Story) -> Iterator[str]:
             yield f"{charge} is booked as {row['state']}"
         elif key in final and not _cost_agrees(story, row, charge):
             yield f"{charge} is booked with {row['cost_sun']} (quoted {row['cost_max_sun']}) sun"
-    for key in sorted(final - charges.keys()):
+    # An older ledger misses orders that are in the account's books, and must think that they are its unclear ones.
+    for key in sorted(final - charges.keys()) if not story.ledger_changed_at else ():
         if booked[key]["state"] not in (*NEVER_CHARGED, *UNSETTLED):
             yield f"order {key[:12]} is booked as {booked[key]['state']} and was never charged"
 

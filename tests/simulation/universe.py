@@ -21,6 +21,7 @@ nothing elsewhere.
 
 import asyncio
 import logging
+import re
 import sqlite3
 import tempfile
 from collections.abc import Callable, Coroutine, Mapping
@@ -32,7 +33,7 @@ from functools import cache, partial
 from math import inf
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Literal
 from unittest.mock import patch
 
 import httpx
@@ -66,7 +67,12 @@ ORDER = f"{NETTS}/apiv2/order1h"
 HOUSEKEEPING_EVERY = timedelta(seconds=20)
 """Instead of the daemon's own five seconds, which would cost more than all its looks at addresses."""
 _ABOUT_TO_LEAVE = "http11.send_request_headers.started"
-_ENOUGH_PAGES = 2**30
+
+_DIGEST = re.compile(r'"digest":"[0-9a-f]*",')
+"""Of the configuration: it contains where the files are, which is another folder each time."""
+
+Moment = Literal["mark", "write", "any"]
+"""Which of a process' transactions: marks of sending, all that write, or all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,9 +189,9 @@ class WatchedLedger(Ledger):
     process: "Process"
 
     def _transaction(self, work: Any, writing: bool) -> Any:  # noqa: FBT001 - as the method that it replaces
-        answer = super()._transaction(work, writing)
-        if writing:
-            self.process.wrote()
+        host = self.process.host
+        answer = super()._transaction(partial(_full, work) if writing and host.disk_is_full else work, writing)
+        self.process.worked(writing=writing)
         return answer
 
     async def mark_sending(self, *arguments: Any) -> Any:
@@ -202,7 +208,7 @@ class Process:
         self.alive = True
         self.marking = False
         self.frozen_until = 0.0
-        self.at_write: list[tuple[str, int, Callable[[], object]]] = []
+        self.strikes: list[tuple[Moment, int, Callable[[], object]]] = []
         self.tasks: dict[asyncio.Task[Any], None] = {}
         self.context = copy_context()
         self.context.run(PROCESS.set, self)
@@ -213,8 +219,6 @@ class Process:
             universe.ledger_file, now=host.clock(), host=host.name, rng=host.chance, exclusive=False
         )
         self.ledger.process = self
-        if host.disk_is_full:
-            self.fill_disk()
         log = Log(now=host.clock, stream=_Stream(self), form="json")
         log.listen(self._heard)
         self.daemon = daemon.build(
@@ -254,14 +258,18 @@ class Process:
 
     # Accidents
 
-    def wrote(self) -> None:
-        kinds = ("write", "mark") if self.marking else ("write",)
-        self.marking = False
-        waiting, self.at_write = self.at_write, []
-        for kind, count, act in waiting:
-            left = count - (kind in kinds)
+    def strike_at(self, moment: Moment, count: int, act: Callable[[], object]) -> None:
+        """Have something happen to this process right after its next but so many transactions of a kind."""
+        self.strikes.append((moment, count, act))
+
+    def worked(self, *, writing: bool) -> None:
+        moments = {"any", *(("write",) if writing else ()), *(("mark",) if writing and self.marking else ())}
+        self.marking = self.marking and not writing
+        waiting, self.strikes = self.strikes, []
+        for moment, count, act in waiting:
+            left = count - (moment in moments)
             if left:
-                self.at_write.append((kind, left, act))
+                self.strikes.append((moment, left, act))
             else:
                 act()
 
@@ -293,12 +301,13 @@ class Process:
         for task in list(self.tasks):
             task.cancel()
 
-    def fill_disk(self, pages: int = 1) -> None:
-        """No page more than there is; with many pages the disk has room again."""
-        engine = self.ledger._engine
-        if engine is not None:
-            with closing(engine.raw_connection()) as connection:
-                connection.cursor().execute(f"PRAGMA max_page_count = {pages}")
+
+def _full(work: Callable[[Any], Any], connection: Any) -> None:
+    """A transaction whose last page finds no room."""
+    work(connection)
+    error = sqlite3.OperationalError("database or disk is full")
+    error.sqlite_errorcode = sqlite3.SQLITE_FULL
+    raise error
 
 
 class Host:
@@ -373,7 +382,7 @@ class _Stream:
 
     def write(self, line: bytes) -> int:
         if self._process.alive:
-            self._process.universe.tell(f"{self._process.host.name} {line.decode().rstrip()}")
+            self._process.universe.tell(f"{self._process.host.name} {_DIGEST.sub('', line.decode().rstrip())}")
         return len(line)
 
     def flush(self) -> None: ...
@@ -422,7 +431,8 @@ class Universe:
                 file.write_text(policy.text())
 
     def tell(self, text: str) -> None:
-        self.story.tell(self.loop.time(), text)
+        """Add to the trace, without the folder, which is another one each time."""
+        self.story.tell(self.loop.time(), text.replace(str(self.folder), ""))
 
     def _on_wire(self, event: WireEvent) -> None:
         self.story.tell(event.at, f"trip {event.trip} {event.host} {event.path} {event.what} {event.detail}")
@@ -520,8 +530,7 @@ class Universe:
         if host.living is None:
             host.start()
         assert host.process is not None
-        host.process.at_write.clear()
-        host.process.fill_disk(_ENOUGH_PAGES)
+        host.process.strikes.clear()
 
     async def _lift_pauses(self, process: Process) -> None:
         with suppress(LedgerError):

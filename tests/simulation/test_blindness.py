@@ -1,0 +1,145 @@
+"""The judges must catch a daemon that was broken on purpose; each variant meets the story that shows its fault.
+
+`python -m tests.simulation --broken NAME` lets a variant live in drawn universes and counts how many it survives.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+
+from energyd.sandbox.addresses import made_up
+from energyd.sandbox.wire import Fault
+
+from . import judges, universe
+from .broken import BROKEN
+from .universe import ORDER, Plan, PolicyPlan, Universe
+
+Timeline = Callable[[Universe], Coroutine[Any, Any, None]]
+STORIES: dict[str, tuple[Timeline, dict[str, Any]]] = {}
+WALLETS = ("one", "two", "three", "four")
+
+
+def reveals(*variants: str, **plan: Any) -> Callable[[Timeline], Timeline]:
+    def keep(timeline: Timeline) -> Timeline:
+        STORIES.update(dict.fromkeys(variants, (timeline, plan)))
+        return timeline
+
+    return keep
+
+
+@reveals("orders_again_after_a_timeout", "books_an_unclear_order_as_failed")
+async def charged_and_dropped(world: Universe) -> None:
+    world.netts.mood("charge_then_drop", "order1h", times=1)
+
+
+@reveals("believes_not_placed_at_once")
+async def a_request_is_late(world: Universe) -> None:
+    world.wire.disturb(Fault.LATE_REQUEST, where=ORDER, count=1, late_seconds=(70.0, 70.0))
+
+
+@reveals("waits_on_the_wall_clock", hosts=("a", "b"), wallets=1)
+async def taken_over_by_a_host_whose_clock_is_ahead(world: Universe) -> None:
+    world.wire.disturb(Fault.LATE_REQUEST, where=ORDER, count=1, late_seconds=(92.0, 92.0))
+    for host in world.hosts:
+        host.clock.skew = timedelta(seconds=-24)
+    await asyncio.sleep(6)
+    for host in world.hosts:
+        if any(line.host == host.name and line.event == "order.sent" for line in world.story.lines):
+            host.crash(None)
+        else:
+            host.clock.skew = timedelta(seconds=24)
+    world.clocks_moved()
+    await asyncio.sleep(10**6)
+
+
+@reveals("no_end_to_the_mark_of_sending", hosts=("a", "b"))
+async def frozen_between_mark_and_request(world: Universe) -> None:
+    def freeze(process: universe.Process) -> None:
+        process.freeze(400.0)
+        for host in world.hosts:
+            if host.living:
+                host.living.strikes.clear()
+
+    for host in world.hosts:
+        if host.living:
+            host.living.strike_at("mark", 1, partial(freeze, host.living))
+
+
+@reveals("budget_only_before_the_intent", hosts=("a", "b"), wallets=4)
+async def everybody_needs_energy_at_once(world: Universe) -> None:
+    for host in world.hosts:
+        host.disk_seconds = 4.0
+    await asyncio.sleep(10**6)
+
+
+@reveals("no_referee", hosts=("a", "b", "c"), wallets=4, per_hour=100)
+async def three_hosts_with_slow_disks(world: Universe) -> None:
+    await everybody_needs_energy_at_once(world)
+
+
+@reveals("an_interrupted_order_never_left")
+async def killed_while_the_request_travels(world: Universe) -> None:
+    world.wire.disturb(Fault.LATE_REQUEST, where=ORDER, count=1, late_seconds=(30.0, 30.0))
+    await asyncio.sleep(5)
+    world.hosts[0].crash(1.0)
+
+
+@reveals("total_instead_of_rise")
+async def an_order_is_lost_where_energy_is_left_of_another(world: Universe) -> None:
+    await asyncio.sleep(60)
+    world.netts.mood("internal", "order1h", times=1)
+    world.world.use(made_up("one"), 60_000)
+
+
+@reveals("what_is_on_its_way_does_not_count")
+async def delivery_is_late(world: Universe) -> None:
+    world.netts.terms.delivery_seconds = 300.0, 300.0
+    await asyncio.sleep(10**6)
+
+
+@reveals("an_empty_answer_is_no_energy")
+async def empty_answers(world: Universe) -> None:
+    await asyncio.sleep(60)
+    world.node.mood("empty", "getaccountresource", times=3)
+
+
+@reveals("tries_at_every_look")
+async def every_order_is_refused(world: Universe) -> None:
+    await asyncio.sleep(60)
+    world.netts.mood("provider_5001", "order1h", times=500)
+    world.world.use(made_up("one"), 60_000)
+    await asyncio.sleep(10**6)
+
+
+@reveals("books_the_quote")
+async def charged_above_the_quote(world: Universe) -> None:
+    world.netts.terms.overcharge_percent = 30
+    await asyncio.sleep(10**6)
+
+
+def live(timeline: Timeline, *, hosts: tuple[str, ...] = ("a",), wallets: int = 1, per_hour: int = 4) -> list[str]:
+    budget = {"per_hour": per_hour, "per_day": 2 * per_hour}
+    policies = (PolicyPlan("pay", WALLETS[:wallets], target=65_000, check_every=20, **budget),)
+    plan = Plan("the blind", hosts=hosts, policies=policies, storm=timedelta(minutes=12), calm=timedelta(minutes=8))
+    return universe.run(plan, timeline, judges.verdict)[1]
+
+
+def test_every_broken_variant_has_a_story() -> None:
+    assert set(STORIES) == set(BROKEN)
+
+
+@pytest.mark.parametrize("variant", sorted(BROKEN))
+def test_a_broken_daemon_is_caught(variant: str) -> None:
+    timeline, plan = STORIES[variant]
+    with BROKEN[variant]():
+        assert live(timeline, **plan) != []
+
+
+@pytest.mark.parametrize("timeline", dict.fromkeys(timeline for timeline, _ in STORIES.values()), ids=lambda t: t.__name__)
+def test_the_daemon_itself_comes_through_the_same_story(timeline: Timeline) -> None:
+    plan = next(plan for told, plan in STORIES.values() if told is timeline)
+    assert live(timeline, **plan) == []
