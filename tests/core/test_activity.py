@@ -78,3 +78,11 @@ def test_what_is_not_remembered_and_fits_an_end_was_never_a_use() -> None:
 def test_a_rental_that_runs_explains_nothing() -> None:
     running = replace(rental(), sent_at=at(30))
     assert follow(USED, seen(40), [running]).used_at == at(40)
+
+
+def test_an_end_in_time_is_put_down_to_the_rental_that_was_to_end() -> None:
+    newer, older = replace(rental(7, key="newer"), energy=71_000), replace(rental(0, key="older"), energy=74_000)
+    two = follow(USED, seen(59, limit=145_000), [])
+    first = follow(replace(two, shown_at=at(5), used_at=at(5)), seen(60.1, limit=71_000), [newer, older])
+    assert (first.used_at, first.put_down_to) == (at(5), "older")
+    assert follow(first, seen(67.1, limit=0), [newer, older]).used_at == at(5)

@@ -6,7 +6,7 @@ look like use, and `keep: while_active` would rent for ever. So a moment that fi
 put down to that rental, once for each; what was known before it stays known.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -30,17 +30,22 @@ class Activity:
 
 
 def follow(before: Activity, seen: Reading, rentals: Iterable[Order]) -> Activity:
-    """The activity after a look; `rentals` are those that may have ended at the moment shown.
-
-    A rental that ends early is recognised by the limit, which falls by it.
-    """
+    """The activity after a look; `rentals` are those that may have ended at the moment shown."""
     shown_at = seen.last_used_at
     if shown_at is None or shown_at == before.shown_at:
         return replace(before, energy_limit=seen.energy_limit)
-    fell = (before.energy_limit or 0) - seen.energy_limit
+    ended = _ended(
+        before, shown_at, seen.energy_limit, [rental for rental in rentals if rental.key != before.put_down_to]
+    )
+    if ended is None:
+        return Activity(shown_at, shown_at, before.put_down_to, seen.energy_limit)
+    return Activity(shown_at, before.used_at, ended.key, seen.energy_limit)
+
+
+def _ended(before: Activity, shown_at: datetime, limit: int, rentals: Sequence[Order]) -> Order | None:
+    """The rental whose end the moment shown is: one that was to end then, else one by which the limit fell."""
     for rental in rentals:
-        in_time = rental.until_at - _EARLY <= shown_at <= rental.until_at + RECLAIM_GRACE
-        early = is_whole(rental, fell, before.energy_limit or 0)
-        if (in_time or early) and rental.key != before.put_down_to:
-            return Activity(shown_at, before.used_at, rental.key, seen.energy_limit)
-    return Activity(shown_at, shown_at, before.put_down_to, seen.energy_limit)
+        if rental.until_at - _EARLY <= shown_at <= rental.until_at + RECLAIM_GRACE:
+            return rental
+    fell = (before.energy_limit or 0) - limit
+    return next((rental for rental in rentals if is_whole(rental, fell, before.energy_limit or 0)), None)
