@@ -81,23 +81,38 @@ def _cycles(order: Order, after: After) -> Testimony:
 def _account(order: Order, after: After, spends: Sequence[Order]) -> Testimony:
     """What left the account since the baseline beyond what our other orders explain.
 
-    Money that came in hides money that left, so a balance that rose by itself says nothing; the spent total, which
-    only rises, is asked first. Half the expected cost tells a charge from a rounding. Another order whose
-    fate or cost is unclear may explain what is missing, but where nothing is missing neither of them was charged: so
-    orders that became unclear together do not wait for each other.
+    Half the expected cost tells a charge from a rounding. Another order explains only what it has certainly taken: so
+    one whose fate is open may be what is missing, but where nothing is missing neither of them was charged, and orders
+    that became unclear together do not wait for each other. Money that came in hides money that left: the spent
+    total, which only rises, is asked first, and a balance proves that nothing left only where it did not move.
     """
     left = None if after.funds is None else _left_account(order, after.funds)
-    if left is None:
+    if left is None or after.funds is None:
         return Testimony.NOTHING
-    unexplained = left - sum(other.booked_sun for other in spends if other.state not in UNSETTLED)
+    unexplained = left - sum(_taken(other, after.funds) for other in spends)
     if 2 * unexplained >= order.cost_max_sun:
-        return Testimony.PLACED if all(map(_cost_is_known, spends)) else Testimony.NOTHING
-    return Testimony.NOT_PLACED if 2 * abs(unexplained) < order.cost_max_sun else Testimony.NOTHING
+        return Testimony.PLACED if all(_is_told(other, after.funds) for other in spends) else Testimony.NOTHING
+    if unexplained == 0 or (_is_counted(order, after.funds) and 2 * abs(unexplained) < order.cost_max_sun):
+        return Testimony.NOT_PLACED
+    return Testimony.NOTHING
 
 
-def _cost_is_known(order: Order) -> bool:
-    """One that was only shown to be placed may have cost more than was quoted."""
-    return order.state in NEVER_CHARGED or (order.state not in UNSETTLED and order.cost_sun is not None)
+def _taken(other: Order, funds: Funds) -> int:
+    """What an order has at least taken, in sun, from the account as it was read; its price may fall after the quote."""
+    if other.state in (*UNSETTLED, *NEVER_CHARGED) or other.changed_at > funds.read_at:
+        return 0
+    return other.cost_max_sun * 3 // 4 if other.cost_sun is None else other.cost_sun
+
+
+def _is_told(other: Order, funds: Funds) -> bool:
+    """Whether that is all it has taken; one that was only shown to be placed may have cost more than was quoted."""
+    if other.state in NEVER_CHARGED:
+        return True
+    return other.state not in UNSETTLED and other.cost_sun is not None and other.changed_at <= funds.read_at
+
+
+def _is_counted(order: Order, funds: Funds) -> bool:
+    return order.baseline.spent_total_sun is not None and funds.spent_total_sun is not None
 
 
 def _left_account(order: Order, funds: Funds) -> int | None:
