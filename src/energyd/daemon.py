@@ -249,23 +249,16 @@ class Daemon:
                 await reads
 
     async def _read_prices(self) -> None:
+        unknown_before = self.engine.known.prices.rent_sun is None
         try:
-            quote = await self._netts.prices(cycles=self._buys_cycles())
+            await self.engine.read_prices()
         except NettsUnavailable as error:
             self._hear_netts("prices", error)
             return
         self._hear_netts("prices", None)
-        known = self.engine.known
-        unknown_before = known.prices.rent_sun is None
-        known.prices = replace(
-            known.prices, rent_sun=quote.rent_sun, cycle_sun=quote.cycle_sun, rent_read_at=quote.rent_read_at
-        )
         if unknown_before:
             waiting = [a for a, decision in self.engine.latest.items() if decision.reason is Reason.PRICE_UNKNOWN]
             self._rounds.hurry(waiting)
-
-    def _buys_cycles(self) -> bool:
-        return any(policy.host_mode is not None for policy in self.engine.policies.values())
 
     async def _read_funds(self) -> None:
         try:

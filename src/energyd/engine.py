@@ -53,6 +53,8 @@ WATCH_EVERY = timedelta(seconds=3)
 INQUIRE_EVERY = timedelta(seconds=15)
 """How often the account is read for an unresolved order; `userinfo` allows about 1000 calls a day (netts-api 12)."""
 LEASE_AT_LEAST = timedelta(minutes=1)
+PRICE_FRESH_FOR = timedelta(seconds=15)
+"""An order is decided on a price that was read within this time; otherwise it is read again first."""
 _STEPS_A_TICK = 4
 _MAY_HAVE_BEEN_PLACED = tuple(state for state in OrderState if state not in NEVER_CHARGED)
 
@@ -67,6 +69,8 @@ class Account(Protocol):
     """What the engine reads at Netts."""
 
     async def funds(self) -> Funds: ...
+
+    async def prices(self, *, cycles: bool) -> Prices: ...
 
 
 class Buyer(Protocol):
@@ -208,6 +212,11 @@ class Engine:
         """
         situation = await self._situation(policy, address, reading)
         decision, order = self._decide(situation)
+        if order is not None and self._price_is_old(situation):
+            with contextlib.suppress(NettsUnavailable):
+                await self.read_prices()
+            situation = await self._situation(policy, address, reading)
+            decision, order = self._decide(situation)
         if order is None:
             self._unwritten.append(decision)
             return decision, None
@@ -222,6 +231,11 @@ class Engine:
                 raise
             self._unwritten.append(decision)
         return decision, order
+
+    def _price_is_old(self, situation: Situation) -> bool:
+        """Whether the price may have changed since: what is charged is the price of the moment, whatever was quoted."""
+        read_at = situation.prices.rent_read_at
+        return read_at is not None and situation.now - read_at > PRICE_FRESH_FOR
 
     async def write_down(self) -> bool:
         """Write the decisions to hold that were taken since the last call, in one commit; False: there were none.
@@ -446,6 +460,14 @@ class Engine:
         at = asyncio.get_running_loop().time()
         self.known.funds = await self._account.funds()
         self.known.funds_at = at
+
+    async def read_prices(self) -> None:
+        """Read what Netts asks now. Raises NettsUnavailable; what was known before stays known, with its age."""
+        buys_cycles = any(policy.host_mode is not None for policy in self.policies.values())
+        read = await self._account.prices(cycles=buys_cycles)
+        self.known.prices = replace(
+            self.known.prices, rent_sun=read.rent_sun, cycle_sun=read.cycle_sun, rent_read_at=read.rent_read_at
+        )
 
 
 @dataclass(frozen=True, slots=True)

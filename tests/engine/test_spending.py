@@ -159,3 +159,12 @@ async def test_a_pause_stops_spending_and_watching_goes_on(stage: Stage) -> None
     await ledger.resume(None, ALICE, stage.loop.now())
     await stage.watch(built, minutes=2)
     assert len(stage.charged()) == 1
+
+
+async def test_a_price_that_rose_since_it_was_read_is_seen_before_the_order_and_not_after(stage: Stage) -> None:
+    built = await stage.prepared(a_policy(max_price="80 sun"))
+    await stage.sleep(40)
+    stage.netts.prices.set_price(90)
+    await stage.watch(built, minutes=1)
+    assert stage.charged() == []
+    assert set(stage.reasons()) == {"price_too_high"}

@@ -266,7 +266,7 @@ def _rentals(day: Day) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="Every rental", title_justify="left")
     for name in ("at", "wallet", "why", "what became of it"):
         table.add_column(name)
-    for name in ("energy", "price", "cost", "burning it instead"):
+    for name in ("energy", "price", "cost", "burning it"):
         table.add_column(name, justify="right")
     names = {wallet.address: wallet.name for wallet in WALLETS}
     for order in sorted(day.orders, key=lambda order: order.intended_at):
@@ -289,7 +289,7 @@ def _fate(order: Order) -> str:
     if order.state is OrderState.UNRESOLVED:
         return "[bold red]unresolved[/]"
     seconds = f" after {(order.delivered_at - order.sent_at).seconds} s" if order.delivered_at and order.sent_at else ""
-    lost = " [yellow](its answer was lost)[/]" if order.http_status is None and order.sent_at else ""
+    lost = ", [yellow]answer lost[/]" if order.http_status is None and order.sent_at else ""
     delivered = order.state in (OrderState.DELIVERED, OrderState.EXPIRED)
     return f"{'delivered' if delivered else order.state}{seconds}{lost}"
 
