@@ -96,9 +96,6 @@ class Ledger(Reader):
         A lease of one's own of which more than two thirds are left is not written again, which spares the disk at most
         checks; so it is good for at least two thirds of the time that was asked for.
         """
-        held = await self._read(lambda c: queries.lease(c, address))
-        if held is not None and held.host == host and now + (until - now) * 2 / 3 < held.until <= until:
-            return True
         return await self._write(lambda c: writes.lease(c, address, host, now, until))
 
     # --- decisions and intents --------------------------------------------------------------------------------------

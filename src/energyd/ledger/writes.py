@@ -136,10 +136,10 @@ def lease(connection: Connection, address: str, host: str, now: datetime, until:
     held = queries.lease(connection, address)
     if held is None:
         connection.execute(insert(leases).values(address=address, host=host, until=until))
-    elif held.host == host or held.until <= now:
-        connection.execute(update(leases).where(leases.c.address == address).values(host=host, until=until))
-    else:
+    elif held.host != host and held.until > now:
         return False
+    elif held.host != host or not now + (until - now) * 2 / 3 < held.until <= until:
+        connection.execute(update(leases).where(leases.c.address == address).values(host=host, until=until))
     return True
 
 
