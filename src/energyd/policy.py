@@ -10,7 +10,16 @@ from decimal import Decimal
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic.config import JsonDict
 
 from energyd.fields import (
@@ -32,6 +41,7 @@ from energyd.fields import (
     Shape,
     Switch,
     Text,
+    TimeOfDay,
     Timezone,
     Whole,
     at_least,
@@ -71,11 +81,12 @@ class KeepWindow(Shape):
     timezone: Timezone = UTC
     """The time zone of both."""
 
-    @model_validator(mode="after")
-    def _has_length(self) -> "KeepWindow":
-        if self.start == self.end:
-            raise FaultAtKey("to", "the window ends when it starts; write '00:00' to '24:00' for whole days")
-        return self
+    @field_validator("end")
+    @classmethod
+    def _has_length(cls, end: TimeOfDay, others: ValidationInfo) -> TimeOfDay:
+        if end == others.data.get("start"):
+            raise ValueError("the window ends when it starts; write '00:00' to '24:00' for whole days")
+        return end
 
 
 def _keep_word(value: object) -> object:
@@ -115,11 +126,12 @@ class EnergyRule(Shape):
     on_unknown: Literal["hold", "assume_empty"] = "hold"
     """What to do while the address cannot be read."""
 
-    @model_validator(mode="after")
-    def _target_reaches_floor(self) -> "EnergyRule":
-        if self.target is not None and self.target < self.floor:
-            raise FaultAtKey("target", "the target is below the floor; rent up to the floor at least")
-        return self
+    @field_validator("target")
+    @classmethod
+    def _reaches_the_floor(cls, target: int | None, others: ValidationInfo) -> int | None:
+        if target is not None and target < others.data.get("floor", 0):
+            raise ValueError("the target is below the floor; rent up to the floor at least")
+        return target
 
     @property
     def rent_up_to(self) -> int:
@@ -189,11 +201,12 @@ class HostModeRule(Shape):
     max_cycle_price: Money
     """The most that a cycle may cost."""
 
-    @model_validator(mode="after")
-    def _tops_up(self) -> "HostModeRule":
-        if self.top_up_to < self.min_cycles:
-            raise FaultAtKey("top_up_to", "top_up_to is below min_cycles; top up to min_cycles at least")
-        return self
+    @field_validator("top_up_to")
+    @classmethod
+    def _tops_up(cls, top_up_to: int, others: ValidationInfo) -> int:
+        if top_up_to < others.data.get("min_cycles", 0):
+            raise ValueError("top_up_to is below min_cycles; top up to min_cycles at least")
+        return top_up_to
 
 
 class Budget(Shape):
@@ -206,13 +219,19 @@ class Budget(Shape):
     per_day: Money
     """The most within any 24 hours."""
 
-    @model_validator(mode="after")
-    def _windows_grow(self) -> "Budget":
-        if self.per_order > self.per_hour:
-            raise FaultAtKey("per_order", "per_order is above per_hour; one order counts in its hour")
-        if self.per_hour > self.per_day:
-            raise FaultAtKey("per_hour", "per_hour is above per_day; an hour counts in its day")
-        return self
+    @field_validator("per_hour")
+    @classmethod
+    def _an_hour_holds_an_order(cls, per_hour: int, others: ValidationInfo) -> int:
+        if per_hour < others.data.get("per_order", 0):
+            raise ValueError("per_hour is below per_order; one order counts in its hour")
+        return per_hour
+
+    @field_validator("per_day")
+    @classmethod
+    def _a_day_holds_an_hour(cls, per_day: int, others: ValidationInfo) -> int:
+        if per_day < others.data.get("per_hour", 0):
+            raise ValueError("per_day is below per_hour; an hour counts in its day")
+        return per_day
 
 
 def _unlimited(value: object) -> object:

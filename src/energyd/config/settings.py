@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import BeforeValidator, ConfigDict, Field, SecretStr, ValidationInfo, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, SecretStr, ValidationInfo, WithJsonSchema, field_validator
 
 from energyd.config.source import why
-from energyd.fields import Duration, FaultAtKey, Shape, Whole, at_least, listed, shown
+from energyd.fields import Duration, Shape, Whole, at_least, listed, shown
 from energyd.model import Mode, OrderLimits
 
 SOCKET_PATH_MAX = 107
@@ -248,11 +248,12 @@ class OrderEnergy(Shape):
     max: Annotated[int, Whole("an amount of energy", 1, 1_000_000_000, 61_000)] = 3_000_000
     """Larger needs take several orders."""
 
-    @model_validator(mode="after")
-    def _min_is_below_max(self) -> "OrderEnergy":
-        if self.min > self.max:
-            raise FaultAtKey("max", "max is below min; no order could be placed")
-        return self
+    @field_validator("max")
+    @classmethod
+    def _is_not_below_min(cls, most: int, others: ValidationInfo) -> int:
+        if most < others.data.get("min", 0):
+            raise ValueError("max is below min; no order could be placed")
+        return most
 
 
 class CyclesPerOrder(Shape):
@@ -282,11 +283,12 @@ class NettsSettings(Shape):
 
     model_config = ConfigDict(json_schema_extra={"not": {"required": ["api_key", "api_key_file"]}})
 
-    @model_validator(mode="after")
-    def _has_one_key(self) -> "NettsSettings":
-        if self.api_key is not None and self.api_key_file is not None:
-            raise FaultAtKey("api_key_file", "both api_key and api_key_file are given; remove one")
-        return self
+    @field_validator("api_key_file")
+    @classmethod
+    def _is_the_only_key(cls, file: Path | None, others: ValidationInfo) -> Path | None:
+        if file is not None and others.data.get("api_key") is not None:
+            raise ValueError("both api_key and api_key_file are given; remove one")
+        return file
 
     def key(self) -> str:
         """The key for Netts; a configuration that was loaded with `need_key` has one."""
