@@ -33,7 +33,7 @@ def again_at(refusals: Refusals) -> datetime:
 
 def guard(refusals: Refusals | None, situation: Situation, cost_sun: int | None, whose: str) -> Guard:
     if refusals is None:
-        return Guard(Reason.REFUSED, passed=True)
+        return Guard(Reason.REFUSED, passed=True, figure=f"none of {whose} last orders")
     until = again_at(refusals)
     # A clock that was set back must not turn minutes of waiting into days.
     passed = not refusals.last_at <= situation.now < until or _funds_came(refusals, situation, cost_sun)
