@@ -239,6 +239,8 @@ class Daemon:
             await work()
         except asyncio.CancelledError:
             return
+        except LedgerError as error:
+            self._ledger_error = str(error)
         except Exception as error:  # noqa: BLE001 - a job that fails once runs again at its next time
             self._log.emit(LogEvent.FAULT, job=name, error=f"{type(error).__name__}: {error}")
 
