@@ -344,9 +344,12 @@ class Engine:
     # --- carry on -----------------------------------------------------------------------------------------------------
 
     async def _carry_on(self, address: str, seen: "Seen") -> list[Order]:
-        """Bring every open order as far as it can come now. An order that cannot be carried on is left as it is."""
+        """Bring every open order as far as it can come now, the newest first (see supply.on_chain).
+
+        An order that cannot be carried on is left as it is.
+        """
         carried = []
-        for order in await self._ledger.open_orders(address):
+        for order in reversed(await self._ledger.open_orders(address)):
             try:
                 carried.append(await self._carry(order, seen))
             except Conflict:
@@ -372,6 +375,7 @@ class Engine:
     async def _record_passing(self, order: Order, event: Event) -> Order:
         outcome = "" if event is Event.HOUR_OVER else "a tick broke off"
         after = await self._ledger.record(order, event, self._now(), outcome=outcome)
+        self._shown.pop(order.key, None)
         if event is Event.INTERRUPTED:
             self._log.order(LogEvent.ORDER_UNRESOLVED, after)
         elif event is Event.DROPPED:
@@ -384,6 +388,8 @@ class Engine:
         if not isinstance(seen.reading, Reading):
             return order
         rentals = (await self._ledger.memory(order.address, order.policy, self._now())).rentals
+        if any(other.key in self._shown and other.intended_at > order.intended_at for other in rentals):
+            return order  # what has risen is about to be put down to a newer one
         came = supply.arrived(order, seen.reading, rentals)
         if not supply.is_whole(order, came, seen.reading.energy_limit):
             self._shown.pop(order.key, None)

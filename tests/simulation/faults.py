@@ -73,7 +73,10 @@ for _kind in Fault:
 
 @fault
 async def orders_arrive_twice(universe: Universe, rng: Random) -> None:
-    """Only at a vendor that honours the idempotency key: without it two arrivals are two orders, whoever sent them."""
+    """Only at a vendor that honours the idempotency key: without it two arrivals are two orders, whoever sent them.
+
+    Nor together with REFUSALS: of two arrivals one could be refused and the other taken, and only one answer is heard.
+    """
     universe.netts.terms.idempotency = True
     universe.wire.disturb(Fault.DUPLICATE, where=ORDER, share=rng.uniform(0.1, 0.7))
 
@@ -370,6 +373,13 @@ async def ledger_lost(universe: Universe, rng: Random) -> None:
     await _replace_ledger(universe, rng, age_seconds=None)
 
 
+REFUSALS = frozenset(
+    """
+    order_provider_5001 order_minimum_5004 order_database order_rate_limit order_rate_limit_bare order_unauthorised
+    vendor_limits_requests account_runs_dry
+    """.split()
+)
+
 # --- drawing --------------------------------------------------------------------------------------------------------
 
 
@@ -392,6 +402,8 @@ def draw(seed: int) -> Plan:
     storm_seconds = rng.uniform(1800, 5400)
     likely = rng.choice((0.0, 0.05, 0.1, 0.15, 0.25, 0.4))
     faults = tuple(name for name in FAULTS if rng.random() < likely)
+    if "orders_arrive_twice" in faults:
+        faults = tuple(name for name in faults if name not in REFUSALS)
     end = storm_seconds + (CALM - LAST_USE).total_seconds()
     return Plan(
         seed=seed,

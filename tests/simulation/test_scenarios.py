@@ -115,6 +115,22 @@ def test_energy_that_is_paid_for_and_never_comes_is_not_bought_a_second_time() -
     assert len(story.netts.charges) == 1
 
 
+def test_what_never_came_is_not_looked_for_in_what_came_later() -> None:
+    async def timeline(world: Universe) -> None:
+        await at(60)
+        world.netts.terms.delivers = False
+        world.world.use(made_up("one"), 60_000)
+        await at(300)
+        world.netts.terms.delivers = True
+        world.world.use(made_up("one"), 20_000)
+        await to_the_end()
+
+    plan = Plan("one that never came", policies=ONE, storm=timedelta(minutes=12), calm=timedelta(minutes=1))
+    story, _ = universe.run(plan, timeline, judges.verdict)
+    first, _, third = (charge.idempotency_key for charge in story.netts.charges)
+    assert [line["order_key"] for line in events(story, "energy.delivered")] == [first, third]
+
+
 def test_a_rental_that_is_one_unit_short_is_taken_as_delivered() -> None:
     async def timeline(world: Universe) -> None:
         world.netts.terms.short_by = 1

@@ -60,15 +60,16 @@ def forecast(reading: Reading, rentals: Sequence[Order], at: datetime) -> Supply
 def on_chain(reading: Reading, rentals: Sequence[Order]) -> dict[Order, int]:
     """What is there of each running rental.
 
-    A delivered one is there as a whole. Of those on their way only the oldest is taken to have come in part, so that
-    no part is counted twice.
+    A delivered one is there as a whole. Of those on their way only the newest is taken to have come in part, so that no
+    part is counted twice. The newest, because the others should have come before it was ordered: were the rise put down
+    to one that never comes, each later order would in its turn seem to be the one that is missing.
     """
     there = {order: order.energy or 0 for order in rentals if order.state is OrderState.DELIVERED}
     placed = [order for order in rentals if order.state is OrderState.PLACED]
     there |= dict.fromkeys(placed, 0)
     if placed:
-        oldest = min(placed, key=lambda order: order.intended_at)
-        there[oldest] = arrived(oldest, reading, rentals) or 0
+        newest = max(placed, key=lambda order: order.intended_at)
+        there[newest] = arrived(newest, reading, rentals) or 0
     return there
 
 
