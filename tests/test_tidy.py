@@ -14,7 +14,7 @@ SOURCE = ROOT / "src" / "energyd"
 
 VOCABULARY = {"units", "errors", "fields", "policy", "model"}
 EDGES = {"chain", "netts", "ledger", "telemetry", "notify"}
-ENGINE = {"engine", "rounds", "alarms"}
+ENGINE = {"engine", "rounds", "alarms", "recall"}
 
 MAY_IMPORT: dict[str, set[str]] = {
     "units": set(),
@@ -29,7 +29,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "telemetry": VOCABULARY,
     "rounds": VOCABULARY,
     "alarms": VOCABULARY | EDGES | {"core"},
-    "engine": VOCABULARY | EDGES | {"core"},
+    "recall": VOCABULARY | EDGES,
+    "engine": VOCABULARY | EDGES | {"core", "recall"},
     "config": VOCABULARY | EDGES | ENGINE | {"core"},
     "daemon": VOCABULARY | EDGES | ENGINE | {"core", "config"},
     "cli": VOCABULARY | EDGES | ENGINE | {"core", "config", "daemon", "sandbox"},

@@ -46,6 +46,7 @@ from energyd.model import (
     Verdict,
 )
 from energyd.policy import Policy
+from energyd.recall import Recall
 from energyd.telemetry import Log, LogEvent
 
 WATCH_EVERY = timedelta(seconds=3)
@@ -63,6 +64,8 @@ class Watcher(Protocol):
     """What the engine asks of the chain."""
 
     async def reading(self, address: str, *, with_activity: bool = False) -> Reading | NoReading: ...
+
+    async def lent_sun(self, address: str) -> int: ...
 
 
 class Account(Protocol):
@@ -111,6 +114,7 @@ class Engine:
         self._chain, self._account, self._buyer = chain, account, buyer
         self._ledger, self._log, self._now, self._rng, self._host = ledger, log, now, rng, host
         self._limits = limits
+        self._recall = Recall(chain=chain, ledger=ledger, log=log, now=now, addresses=lambda: self.policies)
         self._longest_flight = life.longest_flight(request_deadline).total_seconds()
         self._ticking: set[str] = set()
         self._unresolved_since: dict[str, float] = {}
@@ -175,7 +179,10 @@ class Engine:
         return after.used_at
 
     async def _situation(self, policy: Policy, address: str, reading: Reading | NoReading) -> Situation:
+        is_blind = isinstance(reading, NoReading)
+        is_recalled = self._buyer is None or await self._recall.look_at(address, is_blind=is_blind)
         now = self._now()
+        memory = await self._ledger.memory(address, policy.name, now)
         return Situation(
             policy=policy,
             address=address,
@@ -184,7 +191,7 @@ class Engine:
             reading=reading,
             prices=self.known.prices,
             funds=self.known.funds,
-            memory=await self._ledger.memory(address, policy.name, now),
+            memory=memory if is_recalled else replace(memory, hold_until=now + INQUIRE_EVERY),
             limits=self._limits,
         )
 
@@ -464,8 +471,10 @@ class Engine:
     async def read_funds(self) -> None:
         """Read the account at Netts. Raises NettsUnavailable; what was known before stays known, with its age."""
         at = asyncio.get_running_loop().time()
+        mark = await self._ledger.quiet_mark()
         self.known.funds = await self._account.funds()
         self.known.funds_at = at
+        await self._recall.compare(self.known.funds, mark)
 
     async def read_prices(self) -> None:
         """Read what Netts asks now. Raises NettsUnavailable; what was known before stays known, with its age."""

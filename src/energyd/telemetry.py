@@ -49,6 +49,7 @@ class LogEvent(StrEnum):
     NETTS_RECOVERED = "netts.recovered"
     ALERT_RAISED = "alert.raised"
     ALERT_CLEARED = "alert.cleared"
+    LEDGER_LOST = "ledger.lost"
     FAULT = "fault"
     """A belief of the program turned out wrong: a bug, told loudly, and never a crash in the middle of an order."""
 
@@ -61,6 +62,7 @@ _LEVEL_OF: dict[LogEvent, Level] = {
     LogEvent.NODE_FAILED: "warning",
     LogEvent.NETTS_FAILED: "warning",
     LogEvent.ALERT_RAISED: "warning",
+    LogEvent.LEDGER_LOST: "warning",
     LogEvent.FAULT: "error",
 }
 

@@ -71,6 +71,10 @@ class Chain:
         except NodeFailed as failure:
             return NoReading(address, failure.reason, failure.detail, self._now())
 
+    async def lent_sun(self, address: str) -> int:
+        """Sun of others' stake that gives the address energy now; rentals are such. Raises ChainUnavailable."""
+        return await self._first(partial(_lent, address))
+
     async def burn_price(self) -> int:
         """Sun that the chain burns for one unit of energy. Raises ChainUnavailable."""
         return await self._first(_burn_price)
@@ -126,6 +130,10 @@ class Chain:
         if with_activity:
             last_used_at = readings.read_last_use(await node.ask("wallet/getaccount", account), address, head)
         return Reading(address, energy.limit, energy.used, read_at, head.block_at, node.url, last_used_at)
+
+
+async def _lent(address: str, node: Node, _head: Head) -> int:
+    return readings.read_lent(await node.ask("wallet/getaccount", {"address": address, "visible": True}), address)
 
 
 async def _burn_price(node: Node, _head: Head) -> int:

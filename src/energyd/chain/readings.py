@@ -7,6 +7,7 @@ proves that it is a whole answer about an existing account. Everything here refu
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
+from energyd import units
 from energyd.errors import ChainUnavailable
 
 MAX_ENERGY = 1_800_000_000_000
@@ -76,6 +77,17 @@ def read_last_use(body: Any, address: str, head: Head) -> datetime | None:
     if used_at > head.block_at + _USE_AFTER_HEAD:
         raise Unusable("latest_consume_time_for_energy lies after the newest block")
     return used_at
+
+
+def read_lent(body: Any, address: str) -> int:
+    """Sun of others' stake in `getaccount` that serves this account's energy. Raises Unusable."""
+    body = _mapping(body, "an account")
+    if not body:
+        return 0
+    if body.get("address") != address:
+        raise Unusable("the answer is not about this account")
+    resource = _mapping(body.get("account_resource", {}), "account_resource")
+    return _figure(resource, "acquired_delegated_frozenV2_balance_for_energy", 0, units.MAX_SUN, missing=0)
 
 
 def read_burn_price(body: Any) -> int:

@@ -176,7 +176,7 @@ def _no_unresolved_order(wish: Wish) -> Guard:
 def _ledger_is_whole(wish: Wish) -> Guard:
     until = wish.situation.memory.hold_until
     passed = until is None or wish.situation.now >= until
-    figure = "" if passed else "the ledger was lost; earlier rentals may still run"
+    figure = "" if passed else "rentals may run that the ledger does not know of"
     return Guard(Reason.LEDGER_LOST, passed, figure, "" if passed else f"until {until:%Y-%m-%d %H:%M:%S} UTC")
 
 

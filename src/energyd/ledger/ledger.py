@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine
 
 from energyd.core.order import Event, advance
 from energyd.errors import Impossible, LedgerError
-from energyd.ledger import queries, store, writes
+from energyd.ledger import account, queries, store, writes
 from energyd.ledger.queries import OrderEvent
 from energyd.ledger.reads import Reader
 from energyd.ledger.tables import REVISION
@@ -200,6 +200,10 @@ class Ledger(Reader):
     async def set_meta(self, key: str, value: str) -> None:
         await self._write(lambda c: writes.set_meta(c, key, value))
 
-    async def set_hold_until(self, until: datetime | None) -> None:
-        """No order before this moment; None lifts it."""
-        await self.set_meta(queries.HOLD_UNTIL, until.isoformat() if until else "")
+    async def set_hold_until(self, until: datetime | None, address: str | None = None) -> None:
+        """No order before this moment, for one address or for any; None lifts it."""
+        await self.set_meta(queries.hold_key(address), until.isoformat() if until else "")
+
+    async def remember_spent(self, spent_total_sun: int, mark: int) -> None:
+        """What the account has spent in all, as it was read after `quiet_mark` had given this mark."""
+        await self._write(lambda c: account.remember(c, spent_total_sun, mark))

@@ -103,6 +103,16 @@ def get_meta(connection: Connection, key: str) -> str | None:
     return connection.execute(_META, {"key": key}).scalar()
 
 
+def hold_key(address: str | None) -> str:
+    return HOLD_UNTIL if address is None else f"{HOLD_UNTIL}:{address}"
+
+
+def hold_until(connection: Connection, address: str) -> datetime | None:
+    """The moment before which an address gets no order: the later of its own and that of all."""
+    told = (get_meta(connection, hold_key(None)), get_meta(connection, hold_key(address)))
+    return max((datetime.fromisoformat(moment) for moment in told if moment), default=None)
+
+
 def lease(connection: Connection, address: str) -> Row[tuple[str, datetime]] | None:
     return connection.execute(_LEASE, {"address": address}).one_or_none()
 
@@ -217,7 +227,6 @@ def refusals(connection: Connection, address: str | None) -> Refusals | None:
 
 
 def memory(connection: Connection, address: str, policy: str, now: datetime) -> Memory:
-    hold_until = get_meta(connection, HOLD_UNTIL)
     unsettled = fetch(connection, Order, _UNSETTLED, address=address)
     # The chain may show a rental a little longer than its hour, so the hour after it belongs to the picture.
     rentals = fetch(connection, Order, _RENTALS, address=address, since=now - RENTAL_TIME - HOUR)
@@ -230,7 +239,7 @@ def memory(connection: Connection, address: str, policy: str, now: datetime) -> 
         pauses=fetch(connection, Pause, _PAUSES_OF_THIS, address=address, policy=policy, now=now),
         refusals=refusals(connection, address),
         account_refusals=refusals(connection, None),
-        hold_until=datetime.fromisoformat(hold_until) if hold_until else None,
+        hold_until=hold_until(connection, address),
     )
 
 

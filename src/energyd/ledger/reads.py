@@ -11,7 +11,7 @@ from typing import Self, TypeVar
 from sqlalchemy import Connection, Engine
 
 from energyd.errors import LedgerError
-from energyd.ledger import queries, store
+from energyd.ledger import account, queries, store
 from energyd.ledger.queries import OrderEvent
 from energyd.model import Alert, Decision, Memory, Order, OrderState, Pause, Refusals
 
@@ -141,6 +141,18 @@ class Reader:
     async def standing_alerts(self) -> tuple[tuple[Alert, datetime], ...]:
         """The alerts that were raised and not cleared, each with the moment it was raised, oldest first."""
         return await self._read(queries.standing_alerts)
+
+    async def is_new(self) -> bool:
+        """Whether neither an order nor the account was ever written down."""
+        return await self._read(account.is_new)
+
+    async def quiet_mark(self) -> int | None:
+        """The newest event of an order; None while one is unsettled, because it may be charged at any moment."""
+        return await self._read(account.quiet_mark)
+
+    async def unexplained_sun(self, spent_total_sun: int) -> int | None:
+        """Sun that the account has spent since it was remembered and that no order explains; None: never remembered."""
+        return await self._read(lambda c: account.unexplained(c, spent_total_sun))
 
     async def get_meta(self, key: str) -> str | None:
         return await self._read(lambda c: queries.get_meta(c, key))

@@ -1,0 +1,99 @@
+"""Whether the ledger has forgotten purchases: because it was lost, or because an older copy of it was put back.
+
+Rentals that the ledger does not know may still run or be on their way, so their hour must pass before anything is
+bought. Two witnesses outside the ledger are asked, each once after a start:
+
+* the account at Netts: the ledger remembers how much had been spent in all when it was read last. Is more spent now
+  than the ledger's own orders since then explain, everything is held;
+* for a ledger in which nothing was ever remembered, the chain: an address that others have delegated energy to, of
+  which this ledger knows nothing, is held.
+
+Where neither has anything to say, a first order waits for nothing. A request that still travels while an older copy is
+put in place is seen by neither; restoring takes a person longer than that.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Protocol
+
+from energyd import units
+from energyd.errors import ChainUnavailable, LedgerError
+from energyd.ledger.ledger import Ledger
+from energyd.model import RENTAL_TIME, Funds
+from energyd.telemetry import Log, LogEvent
+
+_LEAST_ORDER_SUN = units.SUN_PER_TRX // 2
+"""No order costs less than this, so less than this is no order but a rounding."""
+
+
+class Lender(Protocol):
+    """What is asked of the chain."""
+
+    async def lent_sun(self, address: str) -> int: ...
+
+
+class Recall:
+    """Holds purchases of which the ledger might not remember the reason."""
+
+    def __init__(
+        self,
+        *,
+        chain: Lender,
+        ledger: Ledger,
+        log: Log,
+        now: Callable[[], datetime],
+        addresses: Callable[[], Iterable[str]],
+    ) -> None:
+        self._chain, self._ledger, self._log, self._now, self._addresses = chain, ledger, log, now, addresses
+        self._account_is_compared = False
+        self._is_new: bool | None = None
+        self._looked_at: set[str] = set()
+
+    async def compare(self, funds: Funds, mark: int | None) -> None:
+        """Hold everything if the account has paid for orders that the ledger does not know; remember it as it is now.
+
+        `mark` is the ledger's `quiet_mark` from before the account was read.
+        """
+        if funds.spent_total_sun is None:
+            self._account_is_compared = True
+            return
+        if not self._account_is_compared:
+            unexplained = await self._ledger.unexplained_sun(funds.spent_total_sun)
+            if unexplained is not None and unexplained >= _LEAST_ORDER_SUN:
+                await self._hold(None, f"{units.trx_text(unexplained)} was spent that the ledger does not know of")
+            self._account_is_compared = True
+        if mark is not None and await self._is_trusted_everywhere():
+            with contextlib.suppress(LedgerError):  # what is remembered is only older then
+                await self._ledger.remember_spent(funds.spent_total_sun, mark)
+
+    async def look_at(self, address: str, *, is_blind: bool) -> bool:
+        """Whether the address may get an order; with a new ledger the chain is asked first, once.
+
+        `is_blind`: the address cannot be read, so the policy has said what to do without the chain.
+        """
+        if await self._never_remembered() and address not in self._looked_at and not is_blind:
+            try:
+                await self._look_at(address)
+            except ChainUnavailable:
+                return False
+        return self._account_is_compared or bool(self._is_new)
+
+    async def _look_at(self, address: str) -> None:
+        known = await self._ledger.orders(address=address, limit=1)
+        if not known and (lent := await self._chain.lent_sun(address)):
+            await self._hold(address, f"{units.trx_text(lent)} of stake is delegated to it and the ledger is new")
+        self._looked_at.add(address)
+
+    async def _never_remembered(self) -> bool:
+        if self._is_new is None:
+            self._is_new = await self._ledger.is_new()
+        return self._is_new
+
+    async def _is_trusted_everywhere(self) -> bool:
+        return not await self._never_remembered() or self._looked_at.issuperset(self._addresses())
+
+    async def _hold(self, address: str | None, why: str) -> None:
+        until = self._now() + RENTAL_TIME
+        await self._ledger.set_hold_until(until, address)
+        self._log.emit(LogEvent.LEDGER_LOST, address=address, until=until, detail=why)
