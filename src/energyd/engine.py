@@ -33,6 +33,7 @@ from energyd.model import (
     Mode,
     NoReading,
     Order,
+    OrderCheck,
     OrderKind,
     OrderLimits,
     OrderState,
@@ -74,6 +75,8 @@ class Account(Protocol):
     async def funds(self) -> Funds: ...
 
     async def prices(self, *, cycles: bool) -> Prices: ...
+
+    async def order_check(self, netts_order_id: str) -> OrderCheck | None: ...
 
 
 class Buyer(Protocol):
@@ -428,11 +431,27 @@ class Engine:
             after = await self._take(order, late)
             self._log.order(LogEvent.ORDER_RESOLVED, after, outcome=str(after.state), detail="its answer came late")
             return after
+        found = await self._found_at_netts(order)
+        if found is not None:
+            return await self._resolve(order, Verdict.PLACED, "Netts knows the order", cost_sun=found.cost_sun)
         verdict, said = await self._judge(order, seen)
+        return await self._resolve(order, verdict, said)
+
+    async def _found_at_netts(self, order: Order) -> OrderCheck | None:
+        """Netts' own word about an order whose id came with its unclear answer. That it knows none proves nothing."""
+        if order.netts_order_id is None:
+            return None
+        with contextlib.suppress(NettsUnavailable):
+            found = await self._account.order_check(order.netts_order_id)
+            if found is not None and found.address in (None, order.address):
+                return found
+        return None
+
+    async def _resolve(self, order: Order, verdict: Verdict, said: str, *, cost_sun: int | None = None) -> Order:
         event = {Verdict.PLACED: Event.SHOWN_PLACED, Verdict.NOT_PLACED: Event.SHOWN_NOT_PLACED}.get(verdict)
         if event is None:
             return order
-        after = await self._ledger.record(order, event, self._now(), detail=said)
+        after = await self._ledger.record(order, event, self._now(), detail=said, cost_sun=cost_sun)
         self._unresolved_since.pop(order.key, None)
         self._log.order(LogEvent.ORDER_RESOLVED, after, outcome=str(verdict), detail=said)
         return after

@@ -1,16 +1,15 @@
 """Thousands of universes over all cores, or one again.
 
-    python -m tests.simulation --universes 10000          run many; a failure prints the command that repeats it
-    python -m tests.simulation --seed 4711                one universe with its whole trace
-    python -m tests.simulation --broken NAME --universes 100
-                                                          a daemon broken on purpose: how many seeds does it survive?
+python -m tests.simulation --universes 10000          run many; a failure prints the command that repeats it
+python -m tests.simulation --seed 4711                one universe with its whole trace
+python -m tests.simulation --broken NAME --universes 100
+                                                      a daemon broken on purpose: how many seeds does it survive?
 """
 
 import argparse
 import multiprocessing
 import sys
 from collections import Counter
-from collections.abc import Iterable
 from contextlib import nullcontext
 from functools import partial
 
@@ -52,7 +51,7 @@ def _one(seed: int, broken: str) -> int:
     story, said = live(seed, broken)
     sys.stdout.buffer.write(b"\n".join(story.trace) + b"\n")
     sys.stdout.flush()
-    print("\n".join([f"{story.plan}", *(said or ["nothing to complain about"])]), file=sys.stderr)
+    sys.stderr.write("\n".join([f"{story.plan}", *(said or ["nothing to complain about"]), ""]))
     return 1 if said else 0
 
 
@@ -63,20 +62,18 @@ def _many(asked: argparse.Namespace) -> int:
     failures = 0
     with multiprocessing.Pool(asked.processes) as pool, _progress() as progress:
         bar = progress.add_task(asked.broken or "universes", total=len(seeds), failed=0)
-        outcomes: Iterable[Outcome] = pool.imap_unordered(partial(_outcome, asked.broken), seeds)
-        for seed, said, charged, settled in outcomes:
+        for seed, said, charged, settled in pool.imap_unordered(partial(_outcome, asked.broken), seeds):
             charges, people, failures = charges + charged, people + settled, failures + bool(said)
             failed.update({sentence.partition(":")[0] for sentence in said})
             if said and not asked.broken:
                 progress.console.print(_failure(seed, said), markup=False, highlight=False, soft_wrap=True)
             progress.update(bar, advance=1, failed=failures)
-    print(f"{len(seeds)} universes, {charges} charges, {people} orders settled by a person, {failures} universes failed")
-    for name, count in failed.most_common():
-        print(f"  {name} in {count}")
+    told = [f"{len(seeds)} universes, {charges} charges, {people} orders settled by a person, {failures} failed"]
+    told += [f"  {name} in {count}" for name, count in failed.most_common()]
     if asked.broken:
-        print(f"{asked.broken} survived {len(seeds) - failures} of {len(seeds)} seeds")
-        return 0 if failures else 1
-    return 1 if failures else 0
+        told.append(f"{asked.broken} survived {len(seeds) - failures} of {len(seeds)} seeds")
+    sys.stdout.write("\n".join([*told, ""]))
+    return int(failures == 0) if asked.broken else int(failures > 0)
 
 
 def _failure(seed: int, said: list[str]) -> str:

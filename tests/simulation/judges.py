@@ -31,20 +31,20 @@ from energyd.sandbox.netts_books import Charge
 
 from .universe import EPOCH, PolicyPlan, Story
 
-REASONS = frozenset(
-    """
-    enough below_floor planned_call ensure in_flight unresolved_order cooldown outside_window inactive price_too_high
-    price_unknown dearer_than_burning budget_per_order budget_per_hour budget_per_day no_funds auth_failed rate_limited
-    netts_unavailable refused node_unreachable reading_stale not_activated cycles_enough cycles_low cycles_unknown
-    infinite_cycles not_in_host_mode ledger_lost dry_run observe paused
-    """.split()
-)
+REASONS = {
+    *("enough", "below_floor", "planned_call", "ensure", "in_flight", "unresolved_order"),
+    *("cooldown", "outside_window", "inactive", "price_too_high", "price_unknown", "dearer_than_burning"),
+    *("budget_per_order", "budget_per_hour", "budget_per_day", "no_funds", "auth_failed", "rate_limited"),
+    *("netts_unavailable", "refused", "node_unreachable", "reading_stale", "not_activated", "cycles_enough"),
+    *("cycles_low", "cycles_unknown", "infinite_cycles", "not_in_host_mode", "ledger_lost", "dry_run"),
+    *("observe", "paused"),
+}
 UNSETTLED = ("intended", "sent", "unresolved")
 NEVER_CHARGED = ("dropped", "refused", "not_placed")
 SMALLEST_ORDER = 61_000
 LONGEST_FLIGHT = 110.0
 READING_AGES = (0.0, 5.0, 15.0, 30.0, 60.0)
-HOUR, DAY = 3600.0, 86_400.0
+HOUR, DAY, LAST_MINUTES = 3600.0, 86_400.0, 600.0
 REFUSED_IN_AN_HOUR = 14
 """Waits double from half a minute: seven tries in the first hour; twice that when a success lies between."""
 SUN = 1_000_000
@@ -100,7 +100,16 @@ def bought(story: Story) -> list[Bought]:
             rental = Rental(**{name: getattr(rental, name) for name in Rental.__slots__} | {"due_at": rental.until})
         quote = int(fields["cost_trx"] * SUN)
         found.append(
-            Bought(line.at, fields["order_key"], fields["policy"], fields["address"], fields["energy"], quote, charge, rental)
+            Bought(
+                line.at,
+                fields["order_key"],
+                fields["policy"],
+                fields["address"],
+                fields["energy"],
+                quote,
+                charge,
+                rental,
+            )
         )
     return sorted(found, key=lambda order: order.at)
 
@@ -309,7 +318,9 @@ def nobody_is_hammered(story: Story) -> Iterator[str]:
 @judge
 def alerts_are_raised_once(story: Story) -> Iterator[str]:
     standing: set[tuple[Any, ...]] = set()
-    if len(story.plan.hosts) > 1 or {"crash", "full_disk", "ledger_lost", "older_ledger_restored"} & set(story.plan.faults):
+    if len(story.plan.hosts) > 1 or {"crash", "full_disk", "ledger_lost", "older_ledger_restored"} & set(
+        story.plan.faults
+    ):
         return
     for line in story.lines:
         what = (line.fields.get("alert"), line.fields.get("subject"))
@@ -345,7 +356,7 @@ def who_may_rent_is_above_the_floor(story: Story) -> Iterator[str]:
             missing = max(policy.target - (limit - used), SMALLEST_ORDER)
             if limit - used + coming < enough and not _is_held_for_good(story, policy, missing):
                 last = next(line for line in reversed(story.lines) if line.fields.get("address") == address)
-                yield f"{address} has {limit - used} of {policy.floor} an hour after the storm; last: {dict(last.fields)}"
+                yield f"{address} has {limit - used} of {policy.floor} after the storm; last: {dict(last.fields)}"
 
 
 def _is_held_for_good(story: Story, policy: PolicyPlan, missing: int) -> bool:
@@ -362,6 +373,3 @@ def _is_held_for_good(story: Story, policy: PolicyPlan, missing: int) -> bool:
         if limit is not None and spent + missing * 27 > limit * SUN:
             return True
     return False
-
-
-LAST_MINUTES = 600.0

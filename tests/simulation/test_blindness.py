@@ -20,7 +20,7 @@ from .universe import ORDER, Plan, PolicyPlan, Universe
 
 Timeline = Callable[[Universe], Coroutine[Any, Any, None]]
 STORIES: dict[str, tuple[Timeline, dict[str, Any]]] = {}
-WALLETS = ("one", "two", "three", "four")
+WALLETS = tuple("12345678")
 
 
 def reveals(*variants: str, **plan: Any) -> Callable[[Timeline], Timeline]:
@@ -69,15 +69,19 @@ async def frozen_between_mark_and_request(world: Universe) -> None:
             host.living.strike_at("mark", 1, partial(freeze, host.living))
 
 
-@reveals("budget_only_before_the_intent", hosts=("a", "b"), wallets=4)
+@reveals("budget_only_before_the_intent", hosts=("a", "b"), wallets=8)
 async def everybody_needs_energy_at_once(world: Universe) -> None:
+    """After a freeze all addresses are due at the same moment, and each sees what had been spent before that."""
+    world.wire.travel_seconds = 0.1, 0.1
     for host in world.hosts:
-        host.disk_seconds = 4.0
+        assert host.living is not None
+        host.living.freeze(20)
+        host.disk_seconds = 1.0
     await asyncio.sleep(10**6)
 
 
 @reveals("no_referee", hosts=("a", "b", "c"), wallets=4, per_hour=100)
-async def three_hosts_with_slow_disks(world: Universe) -> None:
+async def several_hosts_look_at_once(world: Universe) -> None:
     await everybody_needs_energy_at_once(world)
 
 
@@ -92,7 +96,7 @@ async def killed_while_the_request_travels(world: Universe) -> None:
 async def an_order_is_lost_where_energy_is_left_of_another(world: Universe) -> None:
     await asyncio.sleep(60)
     world.netts.mood("internal", "order1h", times=1)
-    world.world.use(made_up("one"), 60_000)
+    world.world.use(made_up("1"), 60_000)
 
 
 @reveals("what_is_on_its_way_does_not_count")
@@ -111,7 +115,7 @@ async def empty_answers(world: Universe) -> None:
 async def every_order_is_refused(world: Universe) -> None:
     await asyncio.sleep(60)
     world.netts.mood("provider_5001", "order1h", times=500)
-    world.world.use(made_up("one"), 60_000)
+    world.world.use(made_up("1"), 60_000)
     await asyncio.sleep(10**6)
 
 
@@ -139,7 +143,9 @@ def test_a_broken_daemon_is_caught(variant: str) -> None:
         assert live(timeline, **plan) != []
 
 
-@pytest.mark.parametrize("timeline", dict.fromkeys(timeline for timeline, _ in STORIES.values()), ids=lambda t: t.__name__)
+@pytest.mark.parametrize(
+    "timeline", dict.fromkeys(timeline for timeline, _ in STORIES.values()), ids=lambda t: t.__name__
+)
 def test_the_daemon_itself_comes_through_the_same_story(timeline: Timeline) -> None:
     plan = next(plan for told, plan in STORIES.values() if told is timeline)
     assert live(timeline, **plan) == []

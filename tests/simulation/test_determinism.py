@@ -4,8 +4,8 @@ import hashlib
 import os
 import subprocess
 import sys
-from datetime import timedelta
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 from . import faults, judges, universe

@@ -82,6 +82,18 @@ def test_an_order_that_was_never_charged_is_made_again_after_the_longest_flight(
 ENDS = ("unresolved", "resolved")
 
 
+def test_an_unclear_answer_that_names_the_order_lets_netts_be_asked_and_the_charge_be_known() -> None:
+    async def timeline(world: Universe) -> None:
+        world.netts.terms.overcharge_percent = 40
+        world.netts.mood("no_code", "order1h", times=1)
+        await to_the_end()
+
+    story = live(timeline)
+    (resolved,) = events(story, "order.resolved")
+    assert resolved["detail"] == "Netts knows the order"
+    assert resolved["cost_trx"] * 10**6 == story.netts.charges[0].cost_sun
+
+
 @pytest.mark.parametrize("late", [5.0, 35.0, 80.0])
 def test_a_request_that_arrives_after_the_client_gave_up_is_the_only_one(late: float) -> None:
     async def timeline(world: Universe) -> None:
@@ -234,10 +246,23 @@ def test_a_lost_ledger_holds_what_the_chain_shows_to_be_rented() -> None:
         world.world.use(made_up("one"), 40_000)
         await replace_ledger(world, by=None)
 
-    story, _ = universe.run(Plan("lost", policies=ONE, storm=timedelta(minutes=12), calm=timedelta(minutes=8)),
-                            timeline, judges.verdict)
-    assert len(story.netts.charges) == 2
+    plan = Plan("lost", policies=ONE, storm=timedelta(minutes=12), calm=timedelta(minutes=8))
+    story, _ = universe.run(plan, timeline, judges.verdict)
+    assert len(story.netts.charges) == 1
+    assert [line["address"] for line in events(story, "ledger.lost")] == [made_up("one")]
     assert events(story, "decision")[-1]["reason"] == "ledger_lost"
+
+
+def test_the_hold_of_a_lost_ledger_ends_with_the_hour() -> None:
+    async def timeline(world: Universe) -> None:
+        await at(60)
+        world.world.use(made_up("one"), 40_000)
+        await replace_ledger(world, by=None)
+
+    plan = Plan("lost for an hour", policies=ONE, storm=timedelta(minutes=5), calm=universe.CALM)
+    story, said = universe.run(plan, timeline, judges.verdict)
+    assert said == []
+    assert len(story.netts.charges) == 2
 
 
 def test_an_empty_ledger_where_nothing_is_rented_buys_at_once() -> None:
@@ -245,7 +270,7 @@ def test_an_empty_ledger_where_nothing_is_rented_buys_at_once() -> None:
         await to_the_end()
 
     story = live(timeline, stake_energy=20_000)
-    assert story.lines and next(line.at for line in story.lines if line.event == "order.sent") < 10
+    assert next(line.at for line in story.lines if line.event == "order.sent") < 10
 
 
 def test_an_older_copy_of_the_ledger_does_not_buy_again_what_it_has_forgotten() -> None:

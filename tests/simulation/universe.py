@@ -1,4 +1,4 @@
-"""One pretend universe from one seed: hosts that run the real daemon, a chain, a vendor, a network, and what goes wrong.
+"""One pretend universe from one seed: hosts that run the real daemon, a chain, a vendor, a network, and accidents.
 
 The daemon is the one of `energyd run`: `daemon.build` with tronpy, httpx, SQLAlchemy on a file, and APScheduler in it.
 Only the four doors are replaced: the wire, the wall clock, chance, and the event loop, whose hours pass at once.
@@ -101,9 +101,9 @@ class PolicyPlan:
             budget = f"{{per_order: {self.per_hour} TRX, per_hour: {self.per_hour} TRX, per_day: {self.per_day} TRX}}"
         return (
             f"policy: {self.name}\naddresses: [{', '.join(self.addresses)}]\nbudget: {budget}\n"
-            f"energy: {{floor: {self.floor}, target: {self.target}, keep: {self.keep}, check_every: {self.check_every}s, "
-            f"renew_before: {self.renew_before}s, cooldown: {self.cooldown}s, on_unknown: {self.on_unknown}, "
-            "max_price: 80% of burn, active_within: 20m}\n"
+            f"energy: {{floor: {self.floor}, target: {self.target}, keep: {self.keep}, "
+            f"check_every: {self.check_every}s, renew_before: {self.renew_before}s, cooldown: {self.cooldown}s, "
+            f"on_unknown: {self.on_unknown}, max_price: 80% of burn, active_within: 20m}}\n"
         )
 
 
@@ -279,7 +279,8 @@ class Process:
         return max(self.frozen_until - self.universe.loop.time(), 0.0) + slow
 
     async def thawed(self) -> None:
-        while (rest := self.frozen_until - self.universe.loop.time()) > 0:
+        # It may be frozen anew while it is frozen.
+        while (rest := self.frozen_until - self.universe.loop.time()) > 0:  # noqa: ASYNC110 - waits for a moment
             await asyncio.sleep(rest)
 
     def freeze(self, seconds: float) -> None:
