@@ -467,7 +467,8 @@ class Engine:
             reading=seen.reading if isinstance(seen.reading, Reading) else None,
             funds=funds,
         )
-        return evidence.judge(order, after, memory.rentals, spends)
+        was_open = await self._ledger.was_open(order.baseline.funds_read_at or order.baseline.taken_at)
+        return evidence.judge(order, after, memory.rentals, spends, was_open=was_open)
 
     async def _other_spends(self, order: Order) -> list[Order]:
         """Every other order of the account that was sent since the account was read for the baseline."""

@@ -59,8 +59,8 @@ def now_and_then(strike: Callable[[Universe, Random], Coroutine[None, None, None
 
 def _message_fault(kind: Fault) -> None:
     async def doing(universe: Universe, rng: Random) -> None:
-        where = rng.choice((ORDER, ORDER, ORDER, NETTS, NODE, ""))
-        share = rng.uniform(0.1, 0.7) if where == ORDER else rng.uniform(0.01, 0.15)
+        where = rng.choice((ORDER, ORDER, ORDER, ORDER, ORDER, NETTS, NODE, ""))
+        share = rng.uniform(0.2, 0.9) if where == ORDER else rng.uniform(0.01, 0.15)
         universe.wire.disturb(kind, where=where, share=share, late_seconds=LATE)
 
     FAULTS[f"message_{kind}"] = doing
@@ -439,7 +439,7 @@ def _policies(rng: Random, wallets: list[str]) -> tuple[PolicyPlan, ...]:
 
 def _policy(rng: Random, name: str, wallets: list[str]) -> PolicyPlan:
     floor = rng.choice((30_000, 65_000, 65_000, 131_000))
-    per_hour = rng.choice((None, 4, 4, 8, 20, 100))
+    per_hour = rng.choice((None, None, 4, 8, 20, 100))
     return PolicyPlan(
         name=name,
         wallets=tuple(wallets),

@@ -168,6 +168,8 @@ class Story:
     ledgers: list[Path] = field(default_factory=list)
     """The ledger as it was at the end, and before it each one that was lost or replaced, oldest first."""
     ledger_changed_at: list[float] = field(default_factory=list)
+    ledger_lost_at: list[float] = field(default_factory=list)
+    """Those of these moments at which nothing was put in its place."""
     clock_range: timedelta = timedelta(0)
     """The most by which two moments told by the hosts' clocks were ever apart that were one moment."""
     healed_at: float = inf
@@ -472,6 +474,8 @@ class Universe:
         assert not any(host.living for host in self.hosts)
         self.story.ledgers.append(self.copy_ledger(f"lost-{len(self.story.ledgers)}.db"))
         self.story.ledger_changed_at.append(self.loop.time())
+        if by is None:
+            self.story.ledger_lost_at.append(self.loop.time())
         for suffix in ("-wal", "-shm"):
             self.ledger_file.with_name(self.ledger_file.name + suffix).unlink(missing_ok=True)
         self.ledger_file.unlink()

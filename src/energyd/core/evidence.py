@@ -37,14 +37,17 @@ class After:
     funds: Funds | None = None
 
 
-def judge(order: Order, after: After, rentals: Sequence[Order], spends: Sequence[Order]) -> tuple[Verdict, str]:
+def judge(
+    order: Order, after: After, rentals: Sequence[Order], spends: Sequence[Order], *, was_open: bool = False
+) -> tuple[Verdict, str]:
     """The verdict, and one sentence of the figures that it rests on.
 
     `rentals` are the address's own rentals (see core/supply.py), `spends` every other order of the whole account that
-    was sent since the baseline was taken, whatever became of it.
+    was sent since the baseline was taken, whatever became of it; `was_open` says that the fate of yet another one was
+    open when the account was read for it, so that its charge may have come before or after.
     """
     grown = _chain(order, after, rentals) if order.kind is OrderKind.RENTAL else _cycles(order, after)
-    charged = _account(order, after, spends)
+    charged = _account(order, after, spends, was_open=was_open)
     said = f"{_thing(order)} says {grown.value}, the account says {charged.value}"
     if Testimony.PLACED in (grown, charged):
         return Verdict.PLACED, said
@@ -78,7 +81,7 @@ def _cycles(order: Order, after: After) -> Testimony:
     return Testimony.NOT_PLACED if (now.remaining or 0) <= before else Testimony.NOTHING
 
 
-def _account(order: Order, after: After, spends: Sequence[Order]) -> Testimony:
+def _account(order: Order, after: After, spends: Sequence[Order], *, was_open: bool) -> Testimony:
     """What left the account since the baseline beyond what our other orders explain.
 
     Half the expected cost tells a charge from a rounding. Another order explains only what it has certainly taken: so
@@ -91,7 +94,8 @@ def _account(order: Order, after: After, spends: Sequence[Order]) -> Testimony:
         return Testimony.NOTHING
     unexplained = left - sum(_taken(other, after.funds) for other in spends)
     if 2 * unexplained >= order.cost_max_sun:
-        return Testimony.PLACED if all(_is_told(other, after.funds) for other in spends) else Testimony.NOTHING
+        is_told = not was_open and all(_is_told(other, after.funds) for other in spends)
+        return Testimony.PLACED if is_told else Testimony.NOTHING
     if unexplained == 0 or (_is_counted(order, after.funds) and 2 * abs(unexplained) < order.cost_max_sun):
         return Testimony.NOT_PLACED
     return Testimony.NOTHING

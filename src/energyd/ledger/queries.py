@@ -140,6 +140,20 @@ def open_orders(connection: Connection, address: str | None) -> tuple[Order, ...
     return fetch(connection, Order, _OPEN if address is None else _OPEN_OF_THIS, address=address)
 
 
+_SETTLED_BY = select(_e.id).where(
+    _e.order_key == _o.key, _e.at <= bindparam("moment", type_=Moment), _e.state.not_in(UNSETTLED)
+)
+_OPEN_AT = select(_o.key).where(
+    _o.sent_at < bindparam("moment", type_=Moment),
+    _o.sent_at > bindparam("since", type_=Moment),
+    ~_SETTLED_BY.correlate(orders).exists(),
+)
+
+
+def was_open(connection: Connection, moment: datetime) -> bool:
+    return connection.execute(_OPEN_AT.limit(1), {"moment": moment, "since": moment - DAY}).scalar() is not None
+
+
 def listed_orders(
     *,
     address: str | None,

@@ -114,6 +114,10 @@ class Reader:
             raise LedgerError(f"several orders have a key that starts with {key_prefix!r}, such as {some}")
         return found[0]
 
+    async def was_open(self, moment: datetime) -> bool:
+        """Whether, at a moment, an order had been sent whose fate was not known then."""
+        return await self._read(lambda c: queries.was_open(c, moment))
+
     async def order_events(self, key: str) -> tuple[OrderEvent, ...]:
         """The life of one order, from its intent on."""
         return await self._read(lambda c: queries.events(c, key))
