@@ -40,13 +40,15 @@ def fault(doing: Doing) -> Doing:
     return doing
 
 
-def now_and_then(strike: Callable[[Universe, Random], Coroutine[None, None, None] | None], name: str = "") -> Doing:
-    """A fault that strikes again and again."""
+def now_and_then(
+    strike: Callable[[Universe, Random], Coroutine[None, None, None] | None], name: str = "", every: float = SOMETIMES
+) -> Doing:
+    """A fault that strikes again and again, on average every so many seconds, half as often or twice as often."""
 
     async def doing(universe: Universe, rng: Random) -> None:
-        every = rng.choice((0.5, 1.0, 2.0)) * SOMETIMES
+        mean = rng.choice((0.5, 1.0, 2.0)) * every
         while True:
-            await asyncio.sleep(rng.expovariate(1 / every))
+            await asyncio.sleep(rng.expovariate(1 / mean))
             if (going := strike(universe, rng)) is not None:
                 await going
 
@@ -103,7 +105,7 @@ def _order_mood(name: str, mood: Mood | None = None) -> None:
         universe.netts.moods.clear("order1h")
         universe.netts.moods.set(mood or MOODS[name], "order1h", times=rng.randint(1, 3))
 
-    now_and_then(strike, f"order_{name}")
+    now_and_then(strike, f"order_{name}", every=SOMETIMES / 3)
 
 
 for _name in (
@@ -389,6 +391,8 @@ REFUSALS = (
     *("order_rate_limit", "order_rate_limit_bare", "vendor_limits_requests", "account_runs_dry"),
 )
 
+ABOUT_HOSTS = ("crash", "crash", "freeze", "freeze", "clocks_differ", "clock_jumps", "slow_disk", "full_disk")
+
 # --- drawing --------------------------------------------------------------------------------------------------------
 
 
@@ -409,19 +413,13 @@ def draw(seed: int) -> Plan:
     rng = Random(f"{seed}:plan")
     wallets = [f"wallet {number}" for number in range(rng.choice((1, 2, 2, 3, 4)))]
     storm_seconds = rng.uniform(1800, 5400)
-    likely = rng.choice((0.0, 0.1, 0.1, 0.2, 0.2, 0.3, 0.4))
-    faults = tuple(name for name in FAULTS if rng.random() < likely)
-    if "orders_arrive_twice" in faults:
-        faults = tuple(name for name in faults if name not in REFUSALS)
-    if "message_late_request" in faults:
-        faults = tuple(name for name in faults if name != "order_works_late")
     end = storm_seconds + (CALM - LAST_USE).total_seconds()
     return Plan(
         seed=seed,
         hosts=("a", "b", "c")[: rng.choice((1, 1, 2, 2, 3))],
         policies=_policies(rng, wallets),
         storm=timedelta(seconds=storm_seconds),
-        faults=faults,
+        faults=_faults(rng),
         uses=tuple(use for wallet in wallets for use in _uses(rng, wallet, end)),
         stake_energy=rng.choice((0, 0, 0, 20_000, 70_000)),
         drift_ppm=rng.choice((0, 2)),
@@ -429,6 +427,20 @@ def draw(seed: int) -> Plan:
         fallback=rng.random() < 0.3,
         terms=Terms,
     )
+
+
+def _faults(rng: Random) -> tuple[str, ...]:
+    """None in a few universes; in all others some about orders, one about hosts, and each other one by chance."""
+    likely = rng.choice((0.0, 0.05, 0.1, 0.1, 0.2, 0.3))
+    drawn = [name for name in FAULTS if rng.random() < likely]
+    if likely:
+        drawn += rng.sample([name for name in FAULTS if name.startswith(("message", "order"))], 3)
+        drawn.append(rng.choice(ABOUT_HOSTS))
+    if "orders_arrive_twice" in drawn:
+        drawn = [name for name in drawn if name not in REFUSALS]
+    if "message_late_request" in drawn:
+        drawn = [name for name in drawn if name != "order_works_late"]
+    return tuple(name for name in FAULTS if name in drawn)
 
 
 def _policies(rng: Random, wallets: list[str]) -> tuple[PolicyPlan, ...]:

@@ -7,14 +7,15 @@ Each judge yields one sentence for each thing that should not have happened.
 *intended* (not in which they arrived). When one is intended, the address is covered by what it can spend then, less
 what is about to end (within `renew_before`, the longest flight and what clocks are apart), plus the energy of every
 charged order that was intended earlier, has not been delivered and will still run (but what a lost ledger took with it
-and the chain does not show, nobody can know). If that is the floor or more, there
-was no shortfall and the order is a second payment. It does not matter which of two orders arrives first, nor whether
-the first was still travelling. A reading may be a minute old, so the least cover of that minute counts. An order may
-also not be larger than what is missing to the target, or than the smallest order that there is.
+and the chain does not show, nobody can know). If that is the floor or more, there was no shortfall and the order is a
+second payment. It does not matter which of two orders arrives first, nor whether the first was still travelling. A
+reading may be a minute old, so the least cover of that minute counts. An order may also not be larger than what is
+missing to the target, or than the smallest order that there is.
 
 **Budgets**: when an order is intended, its own quote and all that was spent before within the window fit into the
 budget. Spent is the charge where its answer was heard before, else the quote; a charge above the quote was not known
-when it was agreed to. A window is measured on hosts' clocks, so it may be shorter by what they were apart.
+when it was agreed to. A window is measured on hosts' clocks and from the moment of deciding, so it may be shorter by
+what clocks were apart and by what a slow disk took.
 """
 
 import sqlite3
@@ -44,6 +45,7 @@ UNSETTLED = ("intended", "sent", "unresolved")
 NEVER_CHARGED = ("dropped", "refused", "not_placed")
 SMALLEST_ORDER = 61_000
 LONGEST_FLIGHT = 110.0
+SLOW_DISK = 20.0
 READING_AGES = (0.0, 5.0, 15.0, 30.0, 60.0)
 HOUR, DAY, LAST_MINUTES = 3600.0, 86_400.0, 600.0
 REFUSED_IN_AN_HOUR = 14
@@ -238,7 +240,8 @@ def budgets_hold(story: Story) -> Iterator[str]:
         for name, length, limit in (("hour", HOUR, plan.per_hour), ("day", DAY, plan.per_day)):
             if limit is None:
                 continue
-            since = max(order.at - length + story.clock_range.total_seconds(), *_ledger_starts(story, order.at), -DAY)
+            apart = story.clock_range.total_seconds() + SLOW_DISK
+            since = max(order.at - length + apart, *_ledger_starts(story, order.at), -DAY)
             spent = order.quote_sun
             for one in orders:
                 if one.policy == order.policy and since < one.at < order.at:
