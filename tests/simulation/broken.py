@@ -13,14 +13,18 @@ from math import inf
 from typing import Any
 from unittest.mock import patch
 
+from sqlalchemy import delete
+
 from energyd import engine
 from energyd.chain import readings
 from energyd.core import backoff, order as life, supply
 from energyd.core.order import Event, Record
 from energyd.ledger import writes
 from energyd.ledger.ledger import Ledger
+from energyd.ledger.tables import leases
 from energyd.model import Guard, Order, OrderState, Outcome, Reading, Reason, Refused, Sent, Unclear
 from energyd.netts.client import Netts
+from energyd.recall import Recall
 
 BROKEN: dict[str, Callable[[], AbstractContextManager[None]]] = {}
 FOR_EVER = datetime(2100, 1, 1, tzinfo=UTC)
@@ -162,6 +166,29 @@ def no_referee() -> Iterator[None]:
         return True
 
     with _instead(intend=(writes, intended), lease=(Ledger, lease)):
+        yield
+
+
+@broken
+def buys_on_what_it_saw_before_it_froze() -> Iterator[None]:
+    """Nobody else works while we stand still."""
+    intend = writes.intend
+
+    def intended(connection: Any, decision: Any, order: Order, *arguments: Any) -> None:
+        connection.execute(delete(leases).where(leases.c.address == order.address))
+        intend(connection, decision, order, *arguments)
+
+    with _instead(intend=(writes, intended)):
+        yield
+
+
+@broken
+def trusts_any_ledger() -> Iterator[None]:
+    """What the ledger does not know did not happen."""
+
+    async def hold(*_: Any) -> None: ...
+
+    with _instead(_hold=(Recall, hold)):
         yield
 
 

@@ -248,7 +248,6 @@ def _living(universe: Universe, rng: Random) -> Process | None:
     return rng.choice(universe.hosts).living
 
 
-@now_and_then
 def crash(universe: Universe, rng: Random) -> None:
     """At any moment, or right after one of the next transactions."""
     process, down = _living(universe, rng), _down_for(rng)
@@ -256,25 +255,30 @@ def crash(universe: Universe, rng: Random) -> None:
         _strike(process, rng, partial(process.host.crash, down))
 
 
+now_and_then(crash, every=SOMETIMES / 2)
+
+
 def _strike(process: Process, rng: Random, act: Callable[[], object]) -> None:
     """At once, or right after one of the next transactions."""
-    moment: Moment | None = rng.choice((None, "mark", "mark", "write", "any"))
+    moment: Moment | None = rng.choice((None, "intent", "mark", "mark", "write", "any"))
     if moment is None:
         act()
     else:
-        process.strike_at(moment, 1 if moment == "mark" else rng.randint(1, 20), act)
+        process.strike_at(moment, 1 if moment in ("intent", "mark") else rng.randint(1, 20), act)
 
 
 def _down_for(rng: Random) -> float:
     return rng.choice((rng.uniform(0.1, 5), rng.uniform(5, 90), rng.uniform(90, 900)))
 
 
-@now_and_then
 def freeze(universe: Universe, rng: Random) -> None:
     process = _living(universe, rng)
     seconds = rng.choice((rng.uniform(1, 20), rng.uniform(20, 120), rng.uniform(120, 900), rng.uniform(120, 900)))
     if process is not None:
         _strike(process, rng, partial(process.freeze, seconds))
+
+
+now_and_then(freeze, every=SOMETIMES / 2)
 
 
 @fault
@@ -420,7 +424,7 @@ def draw(seed: int) -> Plan:
         policies=_policies(rng, wallets),
         storm=timedelta(seconds=storm_seconds),
         faults=_faults(rng),
-        uses=tuple(use for wallet in wallets for use in _uses(rng, wallet, end)),
+        uses=tuple(use for wallet in wallets for use in _uses(rng, wallet, end)) + _bursts(rng, wallets, end),
         stake_energy=rng.choice((0, 0, 0, 20_000, 70_000)),
         drift_ppm=rng.choice((0, 2)),
         netts_rps=rng.choice((1, 1, 5)),
@@ -451,7 +455,7 @@ def _policies(rng: Random, wallets: list[str]) -> tuple[PolicyPlan, ...]:
 
 def _policy(rng: Random, name: str, wallets: list[str]) -> PolicyPlan:
     floor = rng.choice((30_000, 65_000, 65_000, 131_000))
-    per_hour = rng.choice((None, None, 4, 8, 20, 100))
+    per_hour = rng.choice((None, None, 4, 6, 8, 100))
     return PolicyPlan(
         name=name,
         wallets=tuple(wallets),
@@ -475,3 +479,9 @@ def _uses(rng: Random, wallet: str, end: float) -> list[tuple[float, str, int]]:
         moment = at - at % 60 if rng.random() < 0.5 else at
         uses.append((moment, wallet, rng.choice((14_650, 64_285, 64_285, 130_285))))
     return uses
+
+
+def _bursts(rng: Random, wallets: list[str], end: float) -> tuple[tuple[float, str, int], ...]:
+    """Moments at which all wallets make a call, so that all need energy at once and share what is left of a budget."""
+    moments = [rng.uniform(0, end) for _ in range(rng.choice((0, 2, 6)))]
+    return tuple((moment, wallet, 64_285) for moment in moments for wallet in wallets)

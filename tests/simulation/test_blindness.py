@@ -23,6 +23,14 @@ STORIES: dict[str, tuple[Timeline, dict[str, Any]]] = {}
 WALLETS = tuple("12345678")
 
 
+def freeze_alone(world: Universe, process: universe.Process, seconds: float) -> None:
+    """Freeze the first that gets there; its fellow stays awake to take over."""
+    process.freeze(seconds)
+    for host in world.hosts:
+        if host.living:
+            host.living.strikes.clear()
+
+
 def reveals(*variants: str, **plan: Any) -> Callable[[Timeline], Timeline]:
     def keep(timeline: Timeline) -> Timeline:
         STORIES.update(dict.fromkeys(variants, (timeline, plan)))
@@ -58,15 +66,34 @@ async def taken_over_by_a_host_whose_clock_is_ahead(world: Universe) -> None:
 
 @reveals("no_end_to_the_mark_of_sending", hosts=("a", "b"))
 async def frozen_between_mark_and_request(world: Universe) -> None:
-    def freeze(process: universe.Process) -> None:
-        process.freeze(400.0)
-        for host in world.hosts:
-            if host.living:
-                host.living.strikes.clear()
-
     for host in world.hosts:
         if host.living:
-            host.living.strike_at("mark", 1, partial(freeze, host.living))
+            host.living.strike_at("mark", 1, partial(freeze_alone, world, host.living, 400.0))
+
+
+@reveals("buys_on_what_it_saw_before_it_froze", hosts=("a", "b"))
+async def frozen_between_look_and_intent(world: Universe) -> None:
+    for host in world.hosts:
+        if host.living:
+            host.living.strike_at("intent", 1, partial(freeze_alone, world, host.living, 300.0))
+    await asyncio.sleep(10**6)
+
+
+@reveals("trusts_any_ledger")
+async def an_older_ledger_is_put_in_place(world: Universe) -> None:
+    world.wire.partition(where=ORDER)
+    await asyncio.sleep(1)
+    older = world.copy_ledger("older.db")
+    world.wire.repair(where=ORDER)
+    await asyncio.sleep(300)
+    world.netts.terms.delivers = False
+    world.world.use(made_up("1"), 60_000)
+    await asyncio.sleep(60)
+    world.netts.terms.delivers = True
+    world.hosts[0].crash(None)
+    await asyncio.sleep(150)
+    world.replace_ledger(older)
+    world.hosts[0].start()
 
 
 @reveals("budget_only_before_the_intent", hosts=("a", "b"), wallets=8)

@@ -17,6 +17,7 @@ from energyd.sandbox.asgi import Mood
 from energyd.sandbox.wire import Fault, Leg
 
 from . import judges, universe
+from .test_blindness import freeze_alone
 from .universe import NETTS, NODE, ORDER, Plan, PolicyPlan, Story, Universe
 
 Timeline = Callable[[Universe], Coroutine[Any, Any, None]]
@@ -200,18 +201,10 @@ def freeze_at(moment: universe.Moment, count: int, seconds: float) -> Timeline:
     async def timeline(world: Universe) -> None:
         for host in world.hosts:
             assert host.living is not None
-            host.living.strike_at(moment, count, partial(_freeze_alone, world, host.living, seconds))
+            host.living.strike_at(moment, count, partial(freeze_alone, world, host.living, seconds))
         await to_the_end()
 
     return timeline
-
-
-def _freeze_alone(world: Universe, process: universe.Process, seconds: float) -> None:
-    """Only the first one that gets there: its fellow must be awake to take over."""
-    process.freeze(seconds)
-    for host in world.hosts:
-        assert host.living is not None
-        host.living.strikes.clear()
 
 
 def test_a_host_frozen_between_mark_and_request_does_not_send_when_it_wakes() -> None:
@@ -221,6 +214,10 @@ def test_a_host_frozen_between_mark_and_request_does_not_send_when_it_wakes() ->
 
 def test_a_host_that_was_frozen_alone_orders_afresh() -> None:
     live(freeze_at("mark", 1, 60.0), minutes=15)
+
+
+def test_a_host_frozen_before_its_intent_does_not_buy_what_another_has_bought_meanwhile() -> None:
+    live(freeze_at("intent", 1, 200.0), hosts=2)
 
 
 @pytest.mark.parametrize("transactions", range(4, 16))

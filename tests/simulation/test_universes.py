@@ -5,7 +5,7 @@ import pytest
 from . import faults, judges, universe
 
 SEEDS = (14, 23, 33, 58)
-"""Small ones, with many faults, that have found something once."""
+"""Quick ones with many faults."""
 
 
 @pytest.mark.parametrize("seed", SEEDS)

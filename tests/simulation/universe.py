@@ -71,8 +71,8 @@ _ABOUT_TO_LEAVE = "http11.send_request_headers.started"
 _DIGEST = re.compile(r'"digest":"[0-9a-f]*",')
 """Of the configuration: it contains where the files are, which is another folder each time."""
 
-Moment = Literal["mark", "write", "any"]
-"""Which of a process' transactions: marks of sending, all that write, or all."""
+Moment = Literal["intent", "mark", "write", "any"]
+"""Right before an intent is written, or right after a transaction: a mark of sending, any that writes, or any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +196,11 @@ class WatchedLedger(Ledger):
         self.process.worked(writing=writing)
         return answer
 
+    async def commit(self, *arguments: Any) -> None:
+        self.process.reached({"intent"})
+        await self.process.thawed()
+        await super().commit(*arguments)
+
     async def mark_sending(self, *arguments: Any) -> Any:
         # Runs up to the commit without a break, so the next write is the mark.
         self.process.marking = True
@@ -261,12 +266,15 @@ class Process:
     # Accidents
 
     def strike_at(self, moment: Moment, count: int, act: Callable[[], object]) -> None:
-        """Have something happen to this process right after its next but so many transactions of a kind."""
+        """Have something happen to this process after so many of these moments."""
         self.strikes.append((moment, count, act))
 
     def worked(self, *, writing: bool) -> None:
         moments = {"any", *(("write",) if writing else ()), *(("mark",) if writing and self.marking else ())}
         self.marking = self.marking and not writing
+        self.reached(moments)
+
+    def reached(self, moments: set[str]) -> None:
         waiting, self.strikes = self.strikes, []
         for moment, count, act in waiting:
             left = count - (moment in moments)
