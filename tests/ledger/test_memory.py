@@ -1,13 +1,15 @@
 """What a tick is told: rentals, spending, pauses, refusals in a row, leases; and the decisions that it writes."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from energyd.core.order import Event
 from energyd.errors import LedgerError
+from energyd.ledger.ledger import Ledger
 from energyd.model import Action, Alert, AlertName, Guard, Memory, OrderKind, Reason, Refusals
 
 ALICE = "TQn9Y2khEsLJW1ChVWFMSMeRDow5KcbLSE"
@@ -302,3 +304,12 @@ async def test_a_note_to_oneself_is_kept(story: Any) -> None:
     await story.ledger.set_meta("x", "1")
     await story.ledger.set_meta("x", "2")
     assert await story.ledger.get_meta("x") == "2"
+
+
+async def test_who_opens_a_ledger_alone_waits_for_no_lease_of_a_host_that_is_gone(tmp_path: Path) -> None:
+    now = datetime(2026, 11, 21, tzinfo=UTC)
+    file = tmp_path / "energyd.db"
+    async with Ledger.open(file, now=now, host="gone") as ledger:
+        assert await ledger.lease(ALICE, "gone", now, now + HOUR)
+    async with Ledger.open(file, now=now, host="new") as ledger:
+        assert await ledger.lease(ALICE, "new", now, now + HOUR)

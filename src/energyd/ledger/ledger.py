@@ -58,6 +58,8 @@ class Ledger(Reader):
                 if store.revision(connection, path) != REVISION:
                     store.migrate(connection)
                 writes.introduce(connection, now, rng or SystemRandom())
+                if held is not None:
+                    writes.end_leases(connection)
             opened = cls(path, engine, host, held)
             undo.pop_all()
         return opened

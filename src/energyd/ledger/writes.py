@@ -179,6 +179,11 @@ def set_meta(connection: Connection, key: str, value: str) -> None:
         connection.execute(insert(meta).values(key=key, value=value))
 
 
+def end_leases(connection: Connection) -> None:
+    """For who holds the whole file: whatever host had leases in it, it works no more."""
+    connection.execute(delete(leases))
+
+
 def introduce(connection: Connection, now: datetime, rng: Random) -> None:
     """Gives a new ledger its id and its date of birth."""
     if queries.get_meta(connection, "ledger_id") is None:
