@@ -26,6 +26,9 @@ from energyd.telemetry import Log, LogEvent
 _LEAST_ORDER_SUN = units.SUN_PER_TRX // 2
 """No order costs less than this, so less than this is no order but a rounding."""
 
+ASKED_AT_MOST = 2
+"""How often a node is asked for the delegations of an address before a first order goes without them."""
+
 
 class Lender(Protocol):
     """What is asked of the chain."""
@@ -49,6 +52,7 @@ class Recall:
         self._account_is_compared = False
         self._is_new: bool | None = None
         self._looked_at: set[str] = set()
+        self._unheard: dict[str, int] = {}
 
     async def compare(self, funds: Funds, mark: int | None) -> None:
         """Hold everything if the account has paid for orders that the ledger does not know; remember it as it is now.
@@ -76,7 +80,9 @@ class Recall:
             try:
                 await self._look_at(address)
             except ChainUnavailable:
-                return False
+                # A node that shows the energy of an address and not its delegations has no more to say.
+                self._unheard[address] = self._unheard.get(address, 0) + 1
+                return self._unheard[address] >= ASKED_AT_MOST
         return self._account_is_compared or bool(self._is_new)
 
     async def _look_at(self, address: str) -> None:
