@@ -18,7 +18,18 @@ from dataclasses import dataclass
 from enum import Enum
 
 from energyd.core import supply
-from energyd.model import NEVER_CHARGED, UNSETTLED, Cycles, CyclesKnown, Funds, Order, OrderKind, Reading, Verdict
+from energyd.model import (
+    NEVER_CHARGED,
+    UNSETTLED,
+    Cycles,
+    CyclesKnown,
+    Funds,
+    Order,
+    OrderKind,
+    OrderState,
+    Reading,
+    Verdict,
+)
 
 
 class Testimony(Enum):
@@ -67,7 +78,9 @@ def _chain(order: Order, after: After, rentals: Sequence[Order]) -> Testimony:
         return Testimony.NOTHING
     came = supply.arrived(order, after.reading, rentals)
     if supply.is_whole(order, came, after.reading.energy_limit):
-        return Testimony.PLACED
+        # It may as well be another one of ours that is still due; that one is watched, and then this can be told.
+        is_another_due = any(other.key != order.key and other.state is OrderState.PLACED for other in rentals)
+        return Testimony.NOTHING if is_another_due else Testimony.PLACED
     few = supply.slack(max(after.reading.energy_limit, order.baseline.energy_limit))
     return Testimony.NOT_PLACED if came is not None and came <= few else Testimony.NOTHING
 

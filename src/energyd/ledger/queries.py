@@ -120,7 +120,12 @@ def lease(connection: Connection, address: str) -> Row[tuple[str, datetime]] | N
 # --- orders ---------------------------------------------------------------------------------------------------------
 
 _SPENT = select(func.sum(func.coalesce(_o.cost_sun, _o.cost_max_sun))).where(
-    _o.policy == bindparam("policy"), _o.intended_at > bindparam("since"), ~_among(_o.state, NEVER_CHARGED)
+    _o.policy == bindparam("policy"),
+    # A host that froze in between may send long after it has decided, and what counts is when the money left. The bound
+    # on the decision is for the index only.
+    _o.intended_at > bindparam("decided_since"),
+    func.coalesce(_o.sent_at, _o.intended_at) > bindparam("since", type_=Moment),
+    ~_among(_o.state, NEVER_CHARGED),
 )
 _OF_THIS = select(orders).where(_o.address == bindparam("address"))
 _OPEN = select(orders).where(_among(_o.state, OPEN)).order_by(_o.intended_at, _o.key)
@@ -133,7 +138,8 @@ _LAST_SENT = select(func.max(_o.sent_at)).where(_o.address == bindparam("address
 
 
 def spent(connection: Connection, policy: str, since: datetime) -> int:
-    return int(connection.execute(_SPENT, {"policy": policy, "since": since}).scalar() or 0)
+    bounds = {"since": since, "decided_since": since - DAY}
+    return int(connection.execute(_SPENT, {"policy": policy} | bounds).scalar() or 0)
 
 
 def open_orders(connection: Connection, address: str | None) -> tuple[Order, ...]:
