@@ -18,6 +18,7 @@ import orjson
 ROOT = Path(__file__).parents[2]
 PRICES = {"energy_1h": {"unit": "sun", "periods": [{"is_current": True, "price": 30}]}}
 ANSWERS = {
+    "getaccount": {},  # nobody delegates to it
     "getchainparameters": {"chainParameter": [{"key": "getEnergyFee", "value": 100}]},
     "pricing": {"success": True, "data": {"services": PRICES}},
     "userinfo": {"status": "success", "stats": {"balance": 28361.15, "total_trx_spent": 832181.95}},
