@@ -13,8 +13,8 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "energyd"
 
 VOCABULARY = {"units", "errors", "fields", "policy", "model"}
-EDGES = {"chain", "netts", "ledger", "telemetry", "notify"}
-ENGINE = {"engine", "rounds", "alarms", "recall"}
+EDGES = {"chain", "netts", "ledger", "telemetry", "notify", "systemd", "metrics"}
+ENGINE = {"engine", "orders", "known", "calls", "hosting", "rounds", "alarms", "recall"}
 
 MAY_IMPORT: dict[str, set[str]] = {
     "units": set(),
@@ -27,13 +27,22 @@ MAY_IMPORT: dict[str, set[str]] = {
     "netts": VOCABULARY | {"telemetry"},
     "ledger": VOCABULARY | {"telemetry", "core"},
     "telemetry": VOCABULARY,
+    "notify": VOCABULARY | {"telemetry"},
+    "systemd": VOCABULARY | {"telemetry"},
+    "metrics": VOCABULARY | {"telemetry", "ledger"},
     "rounds": VOCABULARY,
     "alarms": VOCABULARY | EDGES | {"core"},
     "recall": VOCABULARY | EDGES,
-    "engine": VOCABULARY | EDGES | {"core", "recall"},
+    "known": VOCABULARY | EDGES | {"recall"},
+    "orders": VOCABULARY | EDGES | {"core", "known"},
+    "calls": VOCABULARY | EDGES | {"core"},
+    "hosting": VOCABULARY | EDGES | {"core", "known", "orders"},
+    "engine": VOCABULARY | EDGES | {"core", "recall", "known", "orders", "calls", "hosting"},
     "config": VOCABULARY | EDGES | ENGINE | {"core"},
-    "daemon": VOCABULARY | EDGES | ENGINE | {"core", "config"},
-    "cli": VOCABULARY | EDGES | ENGINE | {"core", "config", "daemon", "sandbox"},
+    "api": VOCABULARY | EDGES | ENGINE | {"core", "config"},
+    "daemon": VOCABULARY | EDGES | ENGINE | {"core", "config", "api"},
+    "client": VOCABULARY | {"config"},
+    "cli": VOCABULARY | EDGES | ENGINE | {"core", "config", "daemon", "client", "sandbox"},
     "sandbox": {"units"},
     "__main__": {"cli"},
 }

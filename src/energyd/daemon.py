@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import signal
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
@@ -264,7 +263,7 @@ class Daemon:
 
     async def _read_funds(self) -> None:
         try:
-            await self.engine.read_funds()
+            await self.engine.known.read_funds()
         except NettsUnavailable as error:
             self._hear_netts("userinfo", error)
         else:
@@ -276,8 +275,7 @@ class Daemon:
             return
         with contextlib.suppress(ChainUnavailable):
             burn_sun = await self._chain.burn_price()
-            # Only now: what Netts asks may have been learned while the node was asked.
-            known.prices = replace(known.prices, burn_sun=burn_sun, burn_read_at=self._now())
+            known.learn_burn_price(burn_sun, self._now())
 
     def _hear_netts(self, what: str, error: NettsUnavailable | None) -> None:
         if error is None or not error.auth:

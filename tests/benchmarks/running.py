@@ -138,7 +138,7 @@ def ordering(size: Size) -> Iterable[Row]:
     with TemporaryDirectory() as folder, asyncio.Runner() as runner:
         daemon = a_daemon(write_files(Path(folder), "http://127.0.0.1", watched), wire)
         daemon.engine.known.prices = _prices()
-        runner.run(daemon.engine.read_funds())
+        runner.run(daemon.engine.known.read_funds())
         bare = _bare_store(Path(folder) / "bare.db")
         orders, commits = [], []
         for address in watched:

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from energyd.core import decide as core
-from energyd.core.decide import GUARDS, decide
+from energyd.core import guards
+from energyd.core.decide import decide
+from energyd.core.guards import GUARDS
 from energyd.model import (
     Action,
     Baseline,
@@ -143,7 +144,7 @@ RENTS: dict[str, tuple[dict[str, Any], int]] = {
         71_000,
     ),
     "the price is as old as it may be": (
-        {"prices": replace(PRICES, rent_read_at=NOW - core.PRICE_GOOD_FOR)},
+        {"prices": replace(PRICES, rent_read_at=NOW - guards.PRICE_GOOD_FOR)},
         71_000,
     ),
     "exactly at the budget of an order": (
@@ -238,11 +239,11 @@ HOLDS: dict[str, tuple[dict[str, Any], Reason]] = {
     ),
     "the price was never read": ({"prices": Prices()}, Reason.PRICE_UNKNOWN),
     "the price was read too long ago": (
-        {"prices": replace(PRICES, rent_read_at=NOW - core.PRICE_GOOD_FOR - seconds(1))},
+        {"prices": replace(PRICES, rent_read_at=NOW - guards.PRICE_GOOD_FOR - seconds(1))},
         Reason.PRICE_UNKNOWN,
     ),
     "the price was read in a future that a clock has left": (
-        {"prices": replace(PRICES, rent_read_at=NOW + core.PRICE_GOOD_FOR + seconds(1))},
+        {"prices": replace(PRICES, rent_read_at=NOW + guards.PRICE_GOOD_FOR + seconds(1))},
         Reason.PRICE_UNKNOWN,
     ),
     "the burn price was never read and the limit hangs on it": (
@@ -250,7 +251,7 @@ HOLDS: dict[str, tuple[dict[str, Any], Reason]] = {
         Reason.PRICE_UNKNOWN,
     ),
     "the burn price was read too long ago": (
-        {"prices": replace(PRICES, burn_read_at=NOW - core.BURN_PRICE_GOOD_FOR - seconds(1))},
+        {"prices": replace(PRICES, burn_read_at=NOW - guards.BURN_PRICE_GOOD_FOR - seconds(1))},
         Reason.PRICE_UNKNOWN,
     ),
     "one sun above a share of burn": ({"prices": replace(PRICES, rent_sun=81)}, Reason.PRICE_TOO_HIGH),

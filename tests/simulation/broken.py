@@ -15,7 +15,7 @@ from unittest.mock import patch
 
 from sqlalchemy import delete
 
-from energyd import engine
+from energyd import orders
 from energyd.chain import readings
 from energyd.core import backoff, order as life, supply
 from energyd.core.order import Event, Record
@@ -60,14 +60,14 @@ def orders_again_after_a_timeout() -> Iterator[None]:
 @broken
 def books_an_unclear_order_as_failed() -> Iterator[None]:
     """No answer means no order."""
-    take = engine.Engine._take
+    take = orders.Orders._take
 
-    async def take_it(self: engine.Engine, order: Order, outcome: Outcome) -> Order:
+    async def take_it(self: orders.Orders, order: Order, outcome: Outcome) -> Order:
         if isinstance(outcome, Unclear):
             outcome = Refused(Reason.REFUSED, outcome.why, outcome.http_status)
         return await take(self, order, outcome)
 
-    with _instead(_take=(engine.Engine, take_it)):
+    with _instead(_take=(orders.Orders, take_it)):
         yield
 
 
@@ -81,14 +81,14 @@ def believes_not_placed_at_once() -> Iterator[None]:
 @broken
 def waits_on_the_wall_clock() -> Iterator[None]:
     """The longest flight is counted from another host's time stamp."""
-    judge = engine.Engine._judge
+    judge = orders.Orders._judge
 
-    async def judged(self: engine.Engine, order: Order, seen: Any) -> Any:
+    async def judged(self: orders.Orders, order: Order, seen: Any) -> Any:
         waited = (self._now() - (order.sent_at or order.intended_at)).total_seconds()
         self._unresolved_since[order.key] = asyncio.get_running_loop().time() - waited
         return await judge(self, order, seen)
 
-    with _instead(_judge=(engine.Engine, judged)):
+    with _instead(_judge=(orders.Orders, judged)):
         yield
 
 
@@ -202,12 +202,12 @@ def tries_at_every_look() -> Iterator[None]:
 @broken
 def books_the_quote() -> Iterator[None]:
     """What was quoted is what was charged."""
-    take = engine.Engine._take
+    take = orders.Orders._take
 
-    async def take_it(self: engine.Engine, order: Order, outcome: Outcome) -> Order:
+    async def take_it(self: orders.Orders, order: Order, outcome: Outcome) -> Order:
         if hasattr(outcome, "cost_sun"):
             outcome = replace(outcome, cost_sun=order.cost_max_sun)
         return await take(self, order, outcome)
 
-    with _instead(_take=(engine.Engine, take_it)):
+    with _instead(_take=(orders.Orders, take_it)):
         yield

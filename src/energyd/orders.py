@@ -1,0 +1,282 @@
+"""Orders on their way through their life: sent, answered, watched, inquired about.
+
+What may happen to an order stands in core/order.py, whether an unclear one was placed in core/evidence.py. Here is how
+it is found out and written down. An order that breaks off anywhere is continued by the next tick from what is written;
+there is no other recovery.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from energyd.core import evidence, order as life, supply
+from energyd.core.alerts import is_late
+from energyd.core.order import Event
+from energyd.errors import Conflict, Impossible, NettsUnavailable
+from energyd.known import Account, Known
+from energyd.ledger.ledger import Ledger
+from energyd.model import (
+    Accepted,
+    Funds,
+    NoReading,
+    Order,
+    OrderCheck,
+    OrderKind,
+    OrderState,
+    Outcome,
+    Reading,
+    Refused,
+    Sent,
+    Unclear,
+    Verdict,
+)
+from energyd.telemetry import Log, LogEvent
+
+INQUIRE_EVERY = timedelta(seconds=15)
+"""How often the account is read for an unresolved order; `userinfo` allows about 1000 calls a day (netts-api 12)."""
+_STEPS_A_TICK = 4
+
+
+class Buyer(Protocol):
+    """The one thing that can spend. A daemon that must not spend has none."""
+
+    async def order(self, sent: Sent) -> Outcome: ...
+
+    def late_answer(self, order_key: str) -> Outcome | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One look at an address; `began` is a moment of the event loop's clock."""
+
+    reading: Reading | NoReading
+    began: float
+
+
+class Orders:
+    """Carries orders. One address is carried by one tick at a time."""
+
+    def __init__(
+        self,
+        *,
+        account: Account,
+        buyer: Buyer | None,
+        known: Known,
+        ledger: Ledger,
+        log: Log,
+        now: Callable[[], datetime],
+        request_deadline: timedelta,
+    ) -> None:
+        self._account, self._buyer, self._known = account, buyer, known
+        self._ledger, self._log, self._now = ledger, log, now
+        self._longest_flight = life.longest_flight(request_deadline).total_seconds()
+        self._unresolved_since: dict[str, float] = {}
+        self._shown: dict[str, tuple[datetime, datetime]] = {}
+
+    # --- act ----------------------------------------------------------------------------------------------------------
+
+    async def send(self, order: Order, buyer: Buyer) -> Order:
+        now = self._now()
+        good_until = asyncio.get_running_loop().time() + life.SEND_WITHIN.total_seconds()
+        try:
+            sent = await self._ledger.mark_sending(order, now, good_until, now + life.SEND_WITHIN)
+        except Conflict:
+            return await self._ledger.order(order.key)
+        self._log.order(LogEvent.ORDER_SENT, sent.order)
+        return await self._take(sent.order, await buyer.order(sent))
+
+    async def _take(self, order: Order, outcome: Outcome) -> Order:
+        """Write down what came back. The log is told first: a ledger that fails here must not hide a payment."""
+        self._tell(order, outcome)
+        try:
+            return await self._record(order, outcome)
+        except Conflict:
+            # Another host thought that we were dead and took the order over; what we heard is evidence all the same.
+            newest = await self._ledger.order(order.key)
+            if newest.state is not OrderState.UNRESOLVED or isinstance(outcome, Unclear):
+                return newest
+            return await self._record(newest, outcome)
+
+    def _tell(self, order: Order, outcome: Outcome) -> None:
+        heard = replace(order, http_status=outcome.http_status)
+        match outcome:
+            case Accepted(netts_order_id=netts_order_id, cost_sun=cost_sun):
+                placed = replace(heard, netts_order_id=netts_order_id, cost_sun=cost_sun)
+                self._log.order(LogEvent.ORDER_PLACED, placed, outcome="accepted")
+            case Refused(reason=reason, text=text):
+                self._log.order(LogEvent.ORDER_REFUSED, heard, outcome=str(reason), detail=text)
+            case Unclear(why=why, netts_order_id=netts_order_id):
+                self._log.order(LogEvent.ORDER_UNRESOLVED, replace(heard, netts_order_id=netts_order_id), outcome=why)
+
+    async def _record(self, order: Order, outcome: Outcome) -> Order:
+        now = self._now()
+        match outcome:
+            case Accepted():
+                return await self._ledger.record(
+                    order,
+                    Event.ACCEPTED,
+                    now,
+                    outcome="accepted",
+                    netts_order_id=outcome.netts_order_id,
+                    cost_sun=outcome.cost_sun,
+                    http_status=outcome.http_status,
+                )
+            case Refused():
+                return await self._ledger.record(
+                    order,
+                    Event.REFUSED,
+                    now,
+                    outcome=outcome.text,
+                    reason=outcome.reason,
+                    http_status=outcome.http_status,
+                    retry_after=outcome.retry_after,
+                )
+            case Unclear():
+                return await self._ledger.record(
+                    order,
+                    Event.UNCLEAR,
+                    now,
+                    outcome=outcome.why,
+                    http_status=outcome.http_status,
+                    netts_order_id=outcome.netts_order_id,
+                )
+
+    # --- carry on -----------------------------------------------------------------------------------------------------
+
+    async def carry_on(self, address: str, seen: Seen) -> list[Order]:
+        """Bring every open order as far as it can come now, the newest first (see supply.on_chain).
+
+        An order that cannot be carried on is left as it is.
+        """
+        carried = []
+        for order in reversed(await self._ledger.open_orders(address)):
+            try:
+                carried.append(await self._carry(order, seen))
+            except Conflict:
+                carried.append(order)  # another host was faster; the next tick reads what it wrote
+            except Impossible as error:
+                self._log.emit(LogEvent.FAULT, address=address, order_key=order.key, error=str(error))
+                carried.append(order)
+        return carried
+
+    async def _carry(self, order: Order, seen: Seen) -> Order:
+        for _ in range(_STEPS_A_TICK):
+            match life.next_step(order, self._now()):
+                case life.Record(event):
+                    order = await self._record_passing(order, event)
+                case life.Inquire():
+                    return await self._inquire(order, seen)
+                case life.Watch():
+                    return await self._watch(order, seen)
+                case life.Rest():
+                    break
+        return order
+
+    async def _record_passing(self, order: Order, event: Event) -> Order:
+        outcome = "" if event is Event.HOUR_OVER else "a tick broke off"
+        after = await self._ledger.record(order, event, self._now(), outcome=outcome)
+        self._shown.pop(order.key, None)
+        if event is Event.INTERRUPTED:
+            self._log.order(LogEvent.ORDER_UNRESOLVED, after)
+        elif event is Event.DROPPED:
+            self._log.order(LogEvent.ORDER_RESOLVED, after, outcome="dropped")
+        elif order.kind is OrderKind.RENTAL:
+            self._log.rental(LogEvent.RENTAL_EXPIRED, after)
+        return after
+
+    async def _watch(self, order: Order, seen: Seen) -> Order:
+        if not isinstance(seen.reading, Reading):
+            return order
+        rentals = (await self._ledger.memory(order.address, order.policy, self._now())).rentals
+        if any(other.key in self._shown and other.intended_at > order.intended_at for other in rentals):
+            return order  # what has risen is about to be put down to a newer one
+        came = supply.arrived(order, seen.reading, rentals)
+        if not supply.is_whole(order, came, seen.reading.energy_limit):
+            self._shown.pop(order.key, None)
+            return order
+        shown_at = self._confirmed(order, seen.reading)
+        if shown_at is None:
+            return order
+        detail = f"the limit rose by {came}"
+        after = await self._ledger.record(order, Event.SEEN, self._now(), delivered_at=shown_at, detail=detail)
+        self._log.rental(LogEvent.ENERGY_DELIVERED, after, at=shown_at)
+        return after
+
+    def _confirmed(self, order: Order, reading: Reading) -> datetime | None:
+        """When the energy first showed, once it is still there one block later.
+
+        A node shows what waits in its pool as if it were done, and may lose it again (tron-energy A9). What is late is
+        believed at once, so that a daemon that looks only once now and then sees deliveries, too.
+        """
+        block_at, shown_at = self._shown.setdefault(order.key, (reading.block_at, reading.read_at))
+        if reading.block_at <= block_at and not is_late(order, reading.read_at):
+            return None
+        del self._shown[order.key]
+        return shown_at
+
+    async def _inquire(self, order: Order, seen: Seen) -> Order:
+        late = self._buyer.late_answer(order.key) if self._buyer else None
+        if isinstance(late, Accepted | Refused):
+            self._unresolved_since.pop(order.key, None)
+            after = await self._take(order, late)
+            self._log.order(LogEvent.ORDER_RESOLVED, after, outcome=str(after.state), detail="its answer came late")
+            return after
+        found = await self._found_at_netts(order)
+        if found is not None:
+            return await self._resolve(order, Verdict.PLACED, "Netts knows the order", cost_sun=found.cost_sun)
+        verdict, said = await self._judge(order, seen)
+        return await self._resolve(order, verdict, said)
+
+    async def _found_at_netts(self, order: Order) -> OrderCheck | None:
+        """Netts' own word about an order whose id came with its unclear answer. That it knows none proves nothing."""
+        if order.netts_order_id is None:
+            return None
+        with contextlib.suppress(NettsUnavailable):
+            found = await self._account.order_check(order.netts_order_id)
+            if found is not None and found.address in (None, order.address):
+                return found
+        return None
+
+    async def _resolve(self, order: Order, verdict: Verdict, said: str, *, cost_sun: int | None = None) -> Order:
+        event = {Verdict.PLACED: Event.SHOWN_PLACED, Verdict.NOT_PLACED: Event.SHOWN_NOT_PLACED}.get(verdict)
+        if event is None:
+            return order
+        after = await self._ledger.record(order, event, self._now(), detail=said, cost_sun=cost_sun)
+        self._unresolved_since.pop(order.key, None)
+        self._log.order(LogEvent.ORDER_RESOLVED, after, outcome=str(verdict), detail=said)
+        return after
+
+    async def _judge(self, order: Order, seen: Seen) -> tuple[Verdict, str]:
+        since = self._unresolved_since.setdefault(order.key, seen.began)
+        over_at = since + self._longest_flight
+        funds = await self._funds_after(order, over_at)
+        spends = await self._other_spends(order)
+        memory = await self._ledger.memory(order.address, order.policy, self._now())
+        after = evidence.After(
+            flight_over=seen.began >= over_at,
+            reading=seen.reading if isinstance(seen.reading, Reading) else None,
+            funds=funds,
+        )
+        was_open = await self._ledger.was_open(order.baseline.funds_read_at or order.baseline.taken_at)
+        return evidence.judge(order, after, memory.rentals, spends, was_open=was_open)
+
+    async def _other_spends(self, order: Order) -> list[Order]:
+        """Every other order of the account that was sent since the account was read for the baseline."""
+        since = order.baseline.funds_read_at or order.baseline.taken_at
+        found = await self._ledger.orders(since=since - life.SEND_WITHIN)
+        return [other for other in found if other.key != order.key and other.sent_at and other.sent_at >= since]
+
+    async def _funds_after(self, order: Order, over_at: float) -> Funds | None:
+        """The account as read since the order was sent, and once the longest flight is over, since then."""
+        clock = asyncio.get_running_loop().time()
+        old = clock - self._known.funds_at >= INQUIRE_EVERY.total_seconds()
+        if old or self._known.funds_at < over_at <= clock:
+            with contextlib.suppress(NettsUnavailable):
+                await self._known.read_funds()
+        known, sent_at = self._known, order.sent_at or order.intended_at
+        if known.funds is None or known.funds.read_at < sent_at:
+            return None
+        return None if over_at <= clock and known.funds_at < over_at else known.funds
