@@ -6,7 +6,9 @@ never read as zero.
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
+from typing import Any
 
 from energyd.policy import Policy
 
@@ -32,6 +34,7 @@ class Reason(StrEnum):
     BELOW_FLOOR = "below_floor"
     PLANNED_CALL = "planned_call"
     ENSURE = "ensure"
+    NO_ESTIMATE = "no_estimate"
     IN_FLIGHT = "in_flight"
     UNRESOLVED_ORDER = "unresolved_order"
     COOLDOWN = "cooldown"
@@ -291,6 +294,113 @@ class Verdict(StrEnum):
     CANNOT_TELL = "cannot_tell"
 
 
+# --- planned calls --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ContractCall:
+    """Calls of one function of a contract. `arguments` holds one tuple for `count` equal calls, or one for each."""
+
+    owner: str
+    contract: str
+    function: str
+    arguments: tuple[tuple[Any, ...], ...] = ((),)
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What calls would use on today's state: all together, and the dearest of them, penalty included, no margin."""
+
+    energy: int
+    highest: int
+    calls: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NoEstimate:
+    """The node could not say what calls would use, and why."""
+
+    reason: Reason
+    detail: str
+    at: datetime
+
+
+class CallOrigin(StrEnum):
+    """Who said that a call is coming: a policy, a person at run time, or an application that waits for the energy."""
+
+    POLICY = "policy"
+    RUNTIME = "runtime"
+    ENSURE = "ensure"
+
+
+class CallState(StrEnum):
+    """Where a call stands; core/calls.py says which step may follow."""
+
+    PLANNED = "planned"
+    DUE = "due"
+    COVERED = "covered"
+    MISSED = "missed"
+    OVER = "over"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Contract calls of one address at one moment, whose energy must be there from before until after it.
+
+    What it needs is either a figure from the start or estimated from `what`. Energy that the address uses after `at` is
+    taken to be the call's own, so that what a call has used is not rented again.
+    """
+
+    call_id: str
+    name: str
+    address: str
+    policy: str
+    origin: CallOrigin
+    at: datetime
+    """When the calls are made; for an `ensure` the last moment at which the energy is of use."""
+    needed_by: datetime
+    """When its energy must be on chain: `lead` before, or, where the call was heard of later, as soon as can be."""
+    lead: timedelta
+    hold: timedelta
+    state: CallState = CallState.PLANNED
+    energy: int | None = None
+    """What all calls of it need, margin included; None as long as nobody knows."""
+    what: ContractCall | None = None
+    margin: Decimal = Decimal(0)
+    fallback: int | None = None
+    """What all calls of it are taken to need when no node can say."""
+    highest: int | None = None
+    """What the dearest single call uses: its `fee_limit` must pay for that, rented or not (tron-energy B5)."""
+    estimated_at: datetime | None = None
+    detail: str = ""
+    """Why there is no estimate, or why it was missed."""
+    used: int = 0
+    """Energy that the address has used for it."""
+    seen_used: int | None = None
+    seen_limit: int | None = None
+    """Usage and limit of the address as they were when `used` was counted last."""
+    added_at: datetime | None = None
+    covered_at: datetime | None = None
+    version: int = 1
+
+    @property
+    def until(self) -> datetime:
+        return self.at + self.hold
+
+    @property
+    def remaining(self) -> int:
+        """Energy that must still be there for it; 0 while it is not known."""
+        return max((self.energy or 0) - self.used, 0)
+
+
+RUNNING = (CallState.DUE, CallState.COVERED, CallState.MISSED)
+"""Its energy is being seen to."""
+AHEAD = (CallState.PLANNED, *RUNNING)
+
+
 # --- what is remembered ---------------------------------------------------------------------------------------------
 
 
@@ -336,6 +446,8 @@ class Memory:
     """Refusals that concern the account at Netts, whatever the address: no funds, key, whitelist."""
     hold_until: datetime | None = None
     """The ledger was lost: no order before this moment."""
+    calls: tuple[Call, ...] = ()
+    """Its calls that are not over, the first to be needed first."""
 
 
 # --- what is decided ------------------------------------------------------------------------------------------------
@@ -372,8 +484,22 @@ class Need:
 
     energy: int
     from_at: datetime
-    until_at: datetime
+    until_at: datetime | None
+    """None: no end is in sight."""
     reason: Reason
+    call: str = ""
+    """The call that it is for, by its name."""
+    is_covered: bool = True
+    """It has been met before; a call whose energy was never there tolerates no drift."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Energy by where it comes from: what the chain shows, what is on its way, what ends before it counts."""
+
+    what: str
+    energy: int
+    until_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -413,6 +539,10 @@ class Decision:
     detail: str = ""
     """One sentence for a person, where the reason alone leaves a question."""
     guards: tuple[Guard, ...] = ()
+    needs: tuple[Need, ...] = ()
+    """What `demand` is made of."""
+    sources: tuple[Source, ...] = ()
+    """What `supply` is made of."""
 
 
 # --- alerts ---------------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ import orjson
 import structlog
 
 from energyd import units
-from energyd.model import Action, Alert, Decision, Order
+from energyd.model import Alert, Decision, Order
 
 Level = Literal["debug", "info", "warning", "error"]
 _LEVELS: dict[Level, int] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
@@ -128,7 +128,6 @@ class Log:
 
 def decision_fields(decision: Decision) -> dict[str, Any]:
     """A decision as it is logged and shown: energy in units, prices in sun, costs in TRX."""
-    holds = decision.action is Action.HOLD
     return {
         "policy": decision.policy,
         "address": decision.address,
@@ -144,7 +143,7 @@ def decision_fields(decision: Decision) -> dict[str, Any]:
         "cycles": decision.cycles,
         "price_sun": decision.price_sun,
         "cost_trx": None if decision.cost_sun is None else units.trx(decision.cost_sun),
-        "detail": decision.detail or None if holds else None,
+        "detail": decision.detail or None,
     }
 
 

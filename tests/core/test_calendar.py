@@ -101,10 +101,11 @@ def test_within_a_day_a_window_is_open_exactly_between_its_times_of_day(start: i
 
 
 def need_until(now: datetime = NOW, **energy: Any) -> datetime:
-    need = demand.floor_need(a_situation(policy=a_policy(**energy), now=now, reading=a_reading(last_used_at=now)))
+    situation = a_situation(policy=a_policy(**energy), now=now, reading=a_reading(last_used_at=now))
+    need = demand.floor_need(situation)
     assert isinstance(need, Need)
     assert (need.energy, need.from_at) == (65_000, now)
-    return need.until_at
+    return demand.counts_at(need, situation)
 
 
 def test_a_floor_is_kept_until_energy_that_ends_soon_has_ended() -> None:

@@ -308,7 +308,7 @@ def test_a_policy_without_an_energy_part_asks_for_nothing() -> None:
 
 
 OF_CYCLES = {reason for reason in Reason if "cycles" in reason} | {Reason.NOT_IN_HOST_MODE}
-OF_PLANNED_CALLS = {Reason.PLANNED_CALL, Reason.ENSURE}
+OF_PLANNED_CALLS = {Reason.PLANNED_CALL, Reason.ENSURE, Reason.NO_ESTIMATE}
 
 
 def test_the_tables_hold_every_reason_that_a_decision_about_energy_can_have() -> None:

@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from energyd.core.order import TABLE, Event
 from energyd.errors import Conflict, Impossible, LedgerError, OverBudget
 from energyd.ledger import Ledger
-from energyd.ledger.tables import BaselineText, Moment, Span, orders
+from energyd.ledger.tables import Json, Moment, Span, orders
 from energyd.model import Baseline, Order, OrderKind, OrderState
 from energyd.policy import Budget
 
@@ -293,7 +293,7 @@ def test_a_length_of_time_is_stored_exactly(span: timedelta) -> None:
 @given(st.builds(Baseline, moments, sun, sun, sun, sun, st.none() | moments))
 @settings(max_examples=200)
 def test_a_baseline_is_stored_exactly(baseline: Baseline) -> None:
-    column, dialect = BaselineText(), None
+    column, dialect = Json(Baseline), None
     stored = column.process_bind_param(baseline, dialect)  # type: ignore[arg-type] # it does not look
     assert column.process_result_value(stored, dialect) == baseline  # type: ignore[arg-type] # the same
 

@@ -1,9 +1,16 @@
-"""Which moments matter: the windows of the week in which a floor is kept."""
+"""Which moments matter: the windows of the week in which a floor is kept, and the times of planned calls."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
-from energyd.policy import KeepWindow
+from energyd.fields import cron_trigger
+from energyd.policy import KeepWindow, PlannedCall
+
+if TYPE_CHECKING:
+    from apscheduler.triggers.cron import CronTrigger
 
 _DAY = timedelta(days=1)
 
@@ -38,3 +45,41 @@ def _moment(window: KeepWindow, day: date, minutes: int) -> datetime:
     if minutes == 24 * 60:
         day, minutes = day + _DAY, 0
     return datetime.combine(day, time(minutes // 60, minutes % 60), tzinfo=window.timezone).astimezone(UTC)
+
+
+# --- planned calls --------------------------------------------------------------------------------------------------
+
+
+def call_times(rule: PlannedCall, after: datetime, until: datetime) -> Iterator[datetime]:
+    """The moments in UTC at which a planned call is made, later than `after` and not later than `until`.
+
+    When clocks are set forward, a time of day that does not exist is taken as if they had not been: 02:30 is 03:30.
+    When they are set back, a time of day that comes twice is the first one, except for calls of every hour: these are
+    made in both.
+    """
+    if rule.at is not None:
+        if after < rule.at <= until:
+            yield rule.at.astimezone(UTC)
+        return
+    assert rule.cron is not None
+    trigger, every_hour = _trigger(rule.cron, rule.timezone), rule.cron.split()[1] == "*"
+    moment = _next(trigger, after)
+    while moment is not None and moment <= until:
+        if every_hour or not moment.fold:
+            yield moment.astimezone(UTC)
+        moment = _next(trigger, moment)
+
+
+def next_call_time(rule: PlannedCall, after: datetime) -> datetime | None:
+    """The first moment later than `after` at which a planned call is made; None: never again."""
+    return next(call_times(rule, after, after + 3 * timedelta(days=366)), None)
+
+
+def _next(trigger: "CronTrigger", after: datetime) -> datetime | None:
+    found: datetime | None = trigger.get_next_fire_time(None, after + timedelta(microseconds=1))
+    return found
+
+
+@cache
+def _trigger(cron: str, timezone: ZoneInfo) -> "CronTrigger":
+    return cron_trigger(cron, timezone)

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from energyd.model import Order, OrderState, Reading
+from energyd.model import Order, OrderState, Reading, Source
 
 RECOVERY_TIME = timedelta(hours=24)
 _MICROSECOND = timedelta(microseconds=1)
@@ -41,6 +41,8 @@ class Supply:
     available: int
     in_flight: int
     then: int
+    coming: int = 0
+    """What of `then` is still on its way."""
     drift: int = 0
 
 
@@ -53,6 +55,7 @@ def forecast(reading: Reading, rentals: Sequence[Order], at: datetime) -> Supply
         available=reading.available,
         in_flight=sum(due.values()),
         then=_left(reading, leaving(reading, rentals, at), at) + coming,
+        coming=coming,
         drift=slack(reading.energy_limit + coming) if there else 0,
     )
 
@@ -73,11 +76,26 @@ def on_chain(reading: Reading, rentals: Sequence[Order]) -> dict[Order, int]:
     return there
 
 
+def sources(reading: Reading, rentals: Sequence[Order], at: datetime) -> tuple[Source, ...]:
+    """What the supply at a moment is made of, as far as its parts are known one by one."""
+    there = on_chain(reading, rentals)
+    due = [(order, (order.energy or 0) - came) for order, came in there.items() if order.until_at > at]
+    return (
+        Source("on chain", reading.available),
+        *(Source("on its way", missing, order.until_at) for order, missing in due if missing),
+        *(Source("ends", -energy, until_at) for energy, until_at in _leaving(reading, rentals, at) if energy),
+    )
+
+
 def leaving(reading: Reading, rentals: Sequence[Order], at: datetime) -> list[int]:
     """The amounts that will leave the limit until `at`, the first to end first."""
+    return [energy for energy, _ in _leaving(reading, rentals, at)]
+
+
+def _leaving(reading: Reading, rentals: Sequence[Order], at: datetime) -> list[tuple[int, datetime]]:
     there = on_chain(reading, rentals)
     held = _held(there, reading.energy_limit, _own(rentals))
-    return [there[order] for order in reversed(held) if order.until_at <= at]
+    return [(there[order], order.until_at) for order in reversed(held) if order.until_at <= at]
 
 
 def _held(amounts: Mapping[Order, int], limit: int, own: int = 0) -> list[Order]:

@@ -20,7 +20,7 @@ from energyd.ledger import account, queries, store, writes
 from energyd.ledger.queries import OrderEvent
 from energyd.ledger.reads import Reader
 from energyd.ledger.tables import REVISION
-from energyd.model import Alert, AlertName, Decision, Order, Pause, Reason, Sent
+from energyd.model import Alert, AlertName, Call, Decision, Order, Pause, Reason, Sent
 from energyd.policy import Budget
 
 T = TypeVar("T")
@@ -178,6 +178,16 @@ class Ledger(Reader):
     async def forgive_refusals(self) -> None:
         """Refusals up to now count no more: something may have changed, such as the API key."""
         await self._write(writes.forgive_refusals)
+
+    # --- calls ------------------------------------------------------------------------------------------------------
+
+    async def add_call(self, call: Call) -> Call:
+        """Writes a call down and returns it as it stands: one whose id is known already is left as it is."""
+        return await self._write(lambda c: writes.add_call(c, call))
+
+    async def change_call(self, call: Call, **changes: object) -> Call:
+        """Changes some fields of a call. Raises Conflict when somebody else changed it first."""
+        return await self._write(lambda c: writes.change_call(c, call, changes))
 
     # --- pauses, alerts, meta ---------------------------------------------------------------------------------------
 

@@ -27,13 +27,16 @@ from sqlalchemy import (
 )
 
 from energyd.core.order import Event
-from energyd.ledger.tables import Moment, alerts, decisions, leases, meta, order_events, orders, pauses
+from energyd.ledger.tables import Moment, alerts, calls, decisions, leases, meta, order_events, orders, pauses
 from energyd.model import (
+    AHEAD,
     NEVER_CHARGED,
     OPEN,
     RENTAL_TIME,
     UNSETTLED,
     Alert,
+    Call,
+    CallState,
     Decision,
     Memory,
     Order,
@@ -210,6 +213,36 @@ def standing_alerts(connection: Connection) -> tuple[tuple[Alert, datetime], ...
     return tuple((Alert(row.name, row.subject, row.summary), row.raised_at) for row in connection.execute(wanted))
 
 
+# --- calls ----------------------------------------------------------------------------------------------------------
+
+_c = calls.c
+_FIRST_NEEDED = (_c.needed_by, _c.added_at, _c.call_id)
+_CALLS_AHEAD = select(calls).where(_c.address == bindparam("address"), _among(_c.state, AHEAD)).order_by(*_FIRST_NEEDED)
+
+
+def calls_ahead(connection: Connection, address: str) -> tuple[Call, ...]:
+    return fetch(connection, Call, _CALLS_AHEAD, address=address)
+
+
+def listed_calls(
+    *, address: str | None, states: Collection[CallState] | None, since: datetime | None, limit: int | None
+) -> Select[Any]:
+    wanted = select(calls).order_by(*_FIRST_NEEDED).limit(limit)
+    if address is not None:
+        wanted = wanted.where(_c.address == address)
+    if states is not None:
+        wanted = wanted.where(_c.state.in_(states))
+    return wanted if since is None else wanted.where(_c.at >= since)
+
+
+def calls_starting(connection: Connection, id_prefix: str) -> tuple[Call, ...]:
+    """Up to three calls; only the exact one where the whole id was given."""
+    starts = func.substr(_c.call_id, 1, len(id_prefix)) == id_prefix
+    found = fetch(connection, Call, select(calls).where(starts).order_by(_c.call_id).limit(3))
+    exact = [call for call in found if call.call_id == id_prefix]
+    return tuple(exact) or found
+
+
 # --- refusals in a row ----------------------------------------------------------------------------------------------
 # "In a row" goes by the order of writing and not by clocks: what was written after the last success and after the last
 # time that refusals were forgiven.
@@ -260,6 +293,7 @@ def memory(connection: Connection, address: str, policy: str, now: datetime) -> 
         refusals=refusals(connection, address),
         account_refusals=refusals(connection, None),
         hold_until=hold_until(connection, address),
+        calls=calls_ahead(connection, address),
     )
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine
 from energyd.errors import LedgerError
 from energyd.ledger import account, queries, store
 from energyd.ledger.queries import OrderEvent
-from energyd.model import Alert, Decision, Memory, Order, OrderState, Pause, Refusals
+from energyd.model import Alert, Call, CallState, Decision, Memory, Order, OrderState, Pause, Refusals
 
 T = TypeVar("T")
 
@@ -113,6 +113,25 @@ class Reader:
             some = ", ".join(order.key for order in found)
             raise LedgerError(f"several orders have a key that starts with {key_prefix!r}, such as {some}")
         return found[0]
+
+    async def calls(
+        self,
+        *,
+        address: str | None = None,
+        states: Collection[CallState] | None = None,
+        since: datetime | None = None,
+        limit: int | None = None,
+    ) -> tuple[Call, ...]:
+        """Calls, the first to be needed first; `since` looks at when they are made."""
+        wanted = queries.listed_calls(address=address, states=states, since=since, limit=limit)
+        return await self._read(lambda c: queries.fetch(c, Call, wanted))
+
+    async def call(self, id_prefix: str) -> Call | None:
+        """The one call whose id starts like this. Raises LedgerError when there is more than one."""
+        found = await self._read(lambda c: queries.calls_starting(c, id_prefix))
+        if len(found) > 1:
+            raise LedgerError(f"several calls have an id that starts with {id_prefix!r}, such as {found[0].call_id}")
+        return found[0] if found else None
 
     async def was_open(self, moment: datetime) -> bool:
         """Whether, at a moment, an order had been sent whose fate was not known then."""

@@ -12,10 +12,11 @@ What the store itself refuses, whatever the program does:
 """
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-import orjson
+from pydantic import TypeAdapter
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
@@ -31,9 +32,23 @@ from sqlalchemy import (
 )
 
 from energyd.core.order import Event
-from energyd.model import UNSETTLED, Action, AlertName, Baseline, Guard, OrderKind, OrderState, Reason
+from energyd.model import (
+    UNSETTLED,
+    Action,
+    AlertName,
+    Baseline,
+    CallOrigin,
+    CallState,
+    ContractCall,
+    Guard,
+    Need,
+    OrderKind,
+    OrderState,
+    Reason,
+    Source,
+)
 
-REVISION = "0001"
+REVISION = "0002"
 """The newest step of `migrations/`. Revisions count upwards, so that a newer ledger is known without reading them."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -84,34 +99,35 @@ class Word(TypeDecorator[StrEnum]):
         return None if value is None else self.words(value)
 
 
-class BaselineText(TypeDecorator[Baseline]):
-    """The baseline of an order as JSON."""
+class Json(TypeDecorator[Any]):
+    """A value of a plain shape, such as a dataclass or a tuple of them, as JSON."""
 
     impl = Text
     cache_ok = True
 
-    def process_bind_param(self, value: Any, dialect: Dialect) -> str:  # noqa: ARG002 - its signature
-        return orjson.dumps(value).decode()
+    def __init__(self, shape: Any) -> None:
+        super().__init__()
+        self.shape = shape
+        self._adapter = TypeAdapter[Any](shape)
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> Baseline:  # noqa: ARG002 - its signature
-        figures = orjson.loads(value)
-        for name in ("taken_at", "funds_read_at"):
-            if figures.get(name) is not None:
-                figures[name] = datetime.fromisoformat(figures[name]).astimezone(UTC)
-        return Baseline(**figures)
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:  # noqa: ARG002 - its signature
+        return None if value is None else self._adapter.dump_json(value).decode()
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002 - its signature
+        return None if value is None else self._adapter.validate_json(value)
 
 
-class GuardsText(TypeDecorator[tuple[Guard, ...]]):
-    """The guards of a decision as JSON."""
+class Exact(TypeDecorator[Decimal]):
+    """A decimal number with its own digits."""
 
     impl = Text
     cache_ok = True
 
-    def process_bind_param(self, value: Any, dialect: Dialect) -> str:  # noqa: ARG002 - its signature
-        return orjson.dumps(value).decode()
+    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - its signature
+        return None if value is None else str(value)
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> tuple[Guard, ...]:  # noqa: ARG002 - its signature
-        return tuple(Guard(**(guard | {"reason": Reason(guard["reason"])})) for guard in orjson.loads(value))
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Decimal | None:  # noqa: ARG002 - its signature
+        return None if value is None else Decimal(value)
 
 
 metadata = MetaData()
@@ -138,8 +154,10 @@ decisions = Table(
     *map(_number, ("demand", "supply", "gap", "available", "in_flight")),
     *map(_number, ("energy", "cycles", "price_sun", "cost_sun")),
     _text("detail"),
-    Column("guards", GuardsText, nullable=False),
+    Column("guards", Json(tuple[Guard, ...]), nullable=False),
     Column("repeats", _INTEGER, nullable=False),  # 1: says the same as the one before of this address, and may go
+    Column("needs", Json(tuple[Need, ...]), nullable=False, server_default="[]"),
+    Column("sources", Json(tuple[Source, ...]), nullable=False, server_default="[]"),
     sqlite_strict=True,
 )
 Index("decisions_of_address", decisions.c.address, decisions.c.id)
@@ -156,7 +174,7 @@ orders = Table(
     Column("decision_id", Text, ForeignKey(decisions.c.decision_id), nullable=False, unique=True),
     Column("state", Word(OrderState), nullable=False),
     Column("cost_max_sun", _INTEGER, nullable=False),
-    Column("baseline", BaselineText, nullable=False),
+    Column("baseline", Json(Baseline), nullable=False),
     _text("host"),
     Column("intended_at", Moment, nullable=False),
     Column("changed_at", Moment, nullable=False),
@@ -210,6 +228,34 @@ order_events = Table(
 Index("events_of_order", order_events.c.order_key, order_events.c.id)
 Index("events_of_address", order_events.c.address, order_events.c.state, order_events.c.id)
 Index("events_by_state", order_events.c.state, order_events.c.id)
+
+calls = Table(
+    "calls",
+    metadata,
+    Column("call_id", Text, primary_key=True),
+    *map(_text, ("name", "address", "policy")),
+    Column("origin", Word(CallOrigin), nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("needed_by", Moment, nullable=False),
+    Column("lead", Span, nullable=False),
+    Column("hold", Span, nullable=False),
+    Column("state", Word(CallState), nullable=False),
+    _number("energy"),
+    Column("what", Json(ContractCall)),
+    Column("margin", Exact, nullable=False),
+    *map(_number, ("fallback", "highest")),
+    Column("estimated_at", Moment),
+    _text("detail"),
+    Column("used", _INTEGER, nullable=False),
+    *map(_number, ("seen_used", "seen_limit")),
+    Column("added_at", Moment),
+    Column("covered_at", Moment),
+    Column("version", _INTEGER, nullable=False),
+    sqlite_strict=True,
+)
+"""Its columns are the fields of `model.Call`."""
+Index("calls_of_address", calls.c.address, calls.c.state)
+Index("calls_at", calls.c.at)
 
 leases = Table(
     "leases",

@@ -12,8 +12,8 @@ from sqlalchemy.exc import IntegrityError
 from energyd.errors import Conflict, OverBudget
 from energyd.ledger import queries
 from energyd.ledger.queries import DAY, HOUR, OrderEvent
-from energyd.ledger.tables import alerts, decisions, leases, meta, order_events, orders, pauses
-from energyd.model import Alert, AlertName, Decision, Order, Pause
+from energyd.ledger.tables import alerts, calls, decisions, leases, meta, order_events, orders, pauses
+from energyd.model import Alert, AlertName, Call, Decision, Order, Pause
 from energyd.policy import Budget
 from energyd.units import trx_text
 
@@ -127,6 +127,27 @@ def forget(connection: Connection, before: datetime) -> int:
     has_newer = select(newer.c.id).where(newer.c.address == decisions.c.address, newer.c.id > decisions.c.id).exists()
     old = select(decisions.c.id).where(decisions.c.repeats == 1, decisions.c.at < before, has_newer)
     return connection.execute(delete(decisions).where(decisions.c.id.in_(old.limit(_FORGET_AT_ONCE)))).rowcount
+
+
+# --- calls ----------------------------------------------------------------------------------------------------------
+
+
+def add_call(connection: Connection, call: Call) -> Call:
+    """The call as it stands: a second one of the same id changes nothing."""
+    found = queries.fetch(connection, Call, select(calls).where(calls.c.call_id == call.call_id))
+    if found:
+        return found[0]
+    connection.execute(insert(calls).values({column.name: getattr(call, column.name) for column in calls.c}))
+    return call
+
+
+def change_call(connection: Connection, call: Call, changes: dict[str, Any]) -> Call:
+    """Changes a call, if it still is as the caller knows it."""
+    changes = changes | {"version": call.version + 1}
+    as_known = (calls.c.call_id == call.call_id, calls.c.version == call.version)
+    if connection.execute(update(calls).where(*as_known).values(changes)).rowcount != 1:
+        raise Conflict(f"call {call.call_id} was changed by somebody else since it was read; read it again")
+    return replace(call, **changes)
 
 
 # --- leases, pauses, alerts, meta -----------------------------------------------------------------------------------
