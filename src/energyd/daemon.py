@@ -25,7 +25,7 @@ from energyd.core import alerts
 from energyd.engine import Engine
 from energyd.errors import ChainUnavailable, ConfigFaults, LedgerError, NettsUnavailable
 from energyd.ledger.ledger import Ledger
-from energyd.model import AlertName, Mode, Order, Reason, Refusals
+from energyd.model import AlertName, Call, CallState, Mode, Order, Reason, Refusals
 from energyd.netts.client import Netts
 from energyd.policy import Policy
 from energyd.rounds import Rounds
@@ -43,6 +43,8 @@ FORGET_EVERY = timedelta(hours=6)
 FIRST_READS_WITHIN = timedelta(seconds=10)
 FIRST_LOOK_EVERY = timedelta(milliseconds=100)
 """The first looks at the addresses of a policy are spread by this much for each of them."""
+FIRST_LOOKS_WITHIN = timedelta(seconds=15)
+"""Of policies that keep no floor."""
 STOP_WITHIN = timedelta(seconds=3)
 CONFIGURATION_DIGEST = "configuration"
 FAILING_FOR = timedelta(seconds=30)
@@ -98,11 +100,13 @@ class Daemon:
         self.engine, self._chain, self._netts, self._ledger, self._log = engine, chain, netts, ledger, log
         self._mode, self._now = mode, now
         self._rounds = Rounds(self._look, at_once=AT_ONCE, rng=rng)
+        engine.calls.hurry = self._rounds.hurry
         self._alarms = Alarms(ledger, log, now)
         self._scheduler = AsyncIOScheduler(timezone=UTC)
         self._stop = asyncio.Event()
         self._reloading = asyncio.Lock()
         self._open_orders: tuple[Order, ...] = ()
+        self._missed: tuple[Call, ...] = ()
         self._refusals: Refusals | None = None
         self._netts_url = configuration.settings.netts.url
         self._netts_failures = Failures()
@@ -182,12 +186,13 @@ class Daemon:
 
     def _take_on_addresses(self) -> None:
         for policy in self._configuration.policies:
-            if policy.enabled and policy.energy is not None:
-                spread = min(policy.energy.check_every, len(policy.addresses) * FIRST_LOOK_EVERY)
-                self._rounds.take_on(policy.watched(), spread=spread)
+            if policy.enabled:
+                pace = policy.energy.check_every if policy.energy is not None else FIRST_LOOKS_WITHIN
+                self._rounds.take_on(policy.watched(), spread=min(pace, len(policy.addresses) * FIRST_LOOK_EVERY))
 
     async def _end(self) -> None:
         await self._rounds.finish(STOP_WITHIN)
+        await self.engine.calls.close()
         with contextlib.suppress(LedgerError):
             await self.engine.write_down()
         await self._ledger.close()
@@ -310,12 +315,14 @@ class Daemon:
         """The facts of the moment. While the ledger cannot be read, its orders stand as they were read last."""
         try:
             self._open_orders = await self._ledger.open_orders()
+            self._missed = await self._ledger.calls(states=[CallState.MISSED])
             self._refusals = await self._ledger.account_refusals()
         except LedgerError as error:
             self._ledger_error = str(error)
         return alerts.Facts(
             now=self._now(),
             orders=self._open_orders,
+            calls=self._missed,
             decisions=tuple(self.engine.latest.values()),
             node_error=self._chain.down_for(FAILING_FOR),
             netts_error=self._netts_failures.standing(),
@@ -355,6 +362,12 @@ class Daemon:
         waits = before.settings != configuration.settings
         self._adopt(configuration.policies, before.policies, configuration.digest, settings_wait=waits)
         self._take_on_addresses()
+        self._rounds.hurry(
+            address
+            for policy in configuration.policies
+            if policy.enabled and policy not in before.policies
+            for address in policy.watched()
+        )
         await self._ledger.forgive_refusals()
 
     def _adopt(

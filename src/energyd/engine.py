@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Protocol
 
+from energyd.calls import Calls
 from energyd.core.activity import Activity, follow
 from energyd.core.alerts import is_late
 from energyd.core.decide import decide
@@ -26,8 +27,11 @@ from energyd.model import (
     RENTAL_TIME,
     Action,
     Baseline,
+    ContractCall,
     Decision,
+    Estimate,
     Mode,
+    NoEstimate,
     NoReading,
     Order,
     OrderKind,
@@ -43,6 +47,8 @@ from energyd.telemetry import Log, LogEvent
 
 WATCH_EVERY = timedelta(seconds=3)
 """How often an address is looked at while something is on its way; a block comes every three seconds."""
+WITHOUT_FLOOR_EVERY = timedelta(minutes=10)
+"""How often an address is looked at for which no floor is kept; calls have it looked at when they need it."""
 LEASE_AT_LEAST = timedelta(minutes=1)
 PRICE_FRESH_FOR = timedelta(seconds=15)
 """An order is decided on a price that was read within this time; otherwise it is read again first."""
@@ -50,11 +56,13 @@ _MAY_HAVE_BEEN_PLACED = tuple(state for state in OrderState if state not in NEVE
 
 
 class Watcher(Protocol):
-    """What the engine asks of the chain."""
+    """What is asked of the chain."""
 
     async def reading(self, address: str, *, with_activity: bool = False) -> Reading | NoReading: ...
 
     async def lent_sun(self, address: str) -> int: ...
+
+    async def estimate(self, call: ContractCall) -> Estimate | NoEstimate: ...
 
 
 class Engine:
@@ -88,6 +96,16 @@ class Engine:
             now=now,
             request_deadline=request_deadline,
         )
+        self.calls = Calls(
+            estimator=chain,
+            ledger=ledger,
+            log=log,
+            now=now,
+            rng=rng,
+            limits=limits,
+            policies=lambda: self.policies,
+            prices=lambda: self.known.prices,
+        )
         self._ticking: set[str] = set()
         self._activities: dict[str, Activity] = {}
         self.policies: Mapping[str, Policy] = {}
@@ -114,16 +132,21 @@ class Engine:
             self._ticking.discard(address)
 
     async def _tick(self, address: str, policy: Policy | None) -> timedelta | None:
-        pace = policy.energy.check_every if policy and policy.energy else INQUIRE_EVERY
+        pace = _pace(policy)
         now = self._now()
         if not await self._ledger.lease(address, self._host, now, now + max(4 * pace, LEASE_AT_LEAST)):
             return pace
         seen = await self._look(address, policy)
         orders = await self._orders.carry_on(address, seen)
-        if policy is not None and policy.energy is not None:
+        reading = seen.reading if isinstance(seen.reading, Reading) else None
+        calls = await self.calls.attend(policy, address, reading, self.latest.get(address))
+        if policy is not None and (policy.energy is not None or policy.planned_calls or calls):
             orders += await self._decide_and_act(policy, address, seen.reading)
         is_open = any(order.state in OPEN for order in orders)
-        return _again_in(orders, pace, self._now()) if is_open or policy is not None else None
+        if policy is None and not is_open:
+            return None
+        again_in, call_at = _again_in(orders, pace, self._now()), self.calls.next_look(policy, calls)
+        return again_in if call_at is None else min(again_in, call_at - self._now())
 
     # --- look ---------------------------------------------------------------------------------------------------------
 
@@ -174,6 +197,7 @@ class Engine:
             return []
         self.latest[address] = decision
         self._log.decision(decision)
+        await self.calls.decided(decision)
         if order is None or self._buyer is None:
             return []
         self._log.order(LogEvent.ORDER_INTENDED, order)
@@ -252,6 +276,13 @@ class Engine:
     async def read_prices(self) -> None:
         """Read what Netts asks now. Raises NettsUnavailable."""
         await self.known.read_prices(cycles=any(policy.host_mode for policy in self.policies.values()))
+
+
+def _pace(policy: Policy | None) -> timedelta:
+    """How often an address is looked at while nothing is on its way."""
+    if policy is None:
+        return INQUIRE_EVERY
+    return policy.energy.check_every if policy.energy is not None else WITHOUT_FLOOR_EVERY
 
 
 def _again_in(orders: Iterable[Order], pace: timedelta, now: datetime) -> timedelta:

@@ -10,6 +10,7 @@ EnergydError
 │   ├── Conflict       somebody else changed the row first              read again
 │   ├── OverBudget     the order would break a budget window            nothing: the next tick re-decides
 │   └── SchemaTooNew   written by a newer energyd                       upgrade energyd
+├── NotPossible        what a person or an application asked for    ask for something else
 └── Impossible         an illegal step in the life of an order: a bug   report it; the order is left as it is
 """
 
@@ -84,6 +85,10 @@ class OverBudget(LedgerError):
 
 class SchemaTooNew(LedgerError):
     """The ledger was written by a newer energyd."""
+
+
+class NotPossible(EnergydError):
+    """What was asked for at run time cannot be done; the text says why and what can be asked instead."""
 
 
 class Impossible(EnergydError):

@@ -22,6 +22,7 @@ class Rounds:
         self._due: dict[str, float] = {}
         self._looking: dict[str, asyncio.Task[None]] = {}
         self._wanted: set[str] = set()
+        self._hurried: set[str] = set()
         self._added = 0
         self._changed = asyncio.Event()
 
@@ -34,9 +35,11 @@ class Rounds:
                 self._put(address, self._rng.random() * spread.total_seconds())
 
     def hurry(self, addresses: Iterable[str]) -> None:
-        """Look at these addresses now. One that is being looked at is left to come again by itself."""
+        """Look at these addresses now; at one that is being looked at once more when that is done."""
         for address in addresses:
-            if address not in self._looking:
+            if address in self._looking:
+                self._hurried.add(address)
+            else:
                 self._put(address, 0)
 
     async def run(self) -> None:
@@ -90,9 +93,12 @@ class Rounds:
         finally:
             del self._looking[address]
             self._changed.set()
-        if again_in is not None:
+        if address in self._hurried:
+            self._put(address, 0)
+        elif again_in is not None:
             took = asyncio.get_running_loop().time() - began
             self._put(address, max(again_in.total_seconds() - took, 0))
         elif address in self._wanted:
             self._put(address, 0)  # it was taken on again while a look that did not know this was under way
         self._wanted.discard(address)
+        self._hurried.discard(address)

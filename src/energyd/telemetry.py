@@ -18,7 +18,7 @@ import orjson
 import structlog
 
 from energyd import units
-from energyd.model import Alert, Decision, Order
+from energyd.model import Alert, Call, Decision, Order
 
 Level = Literal["debug", "info", "warning", "error"]
 _LEVELS: dict[Level, int] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
@@ -43,6 +43,9 @@ class LogEvent(StrEnum):
     ENERGY_DELIVERED = "energy.delivered"
     ENERGY_LATE = "energy.late"
     RENTAL_EXPIRED = "rental.expired"
+    CALL_DUE = "call.due"
+    CALL_COVERED = "call.covered"
+    CALL_MISSED = "call.missed"
     NODE_FAILED = "node.failed"
     NODE_RECOVERED = "node.recovered"
     NETTS_FAILED = "netts.failed"
@@ -59,6 +62,7 @@ _LEVEL_OF: dict[LogEvent, Level] = {
     LogEvent.ORDER_REFUSED: "warning",
     LogEvent.ORDER_UNRESOLVED: "warning",
     LogEvent.ENERGY_LATE: "warning",
+    LogEvent.CALL_MISSED: "warning",
     LogEvent.NODE_FAILED: "warning",
     LogEvent.NETTS_FAILED: "warning",
     LogEvent.ALERT_RAISED: "warning",
@@ -122,6 +126,9 @@ class Log:
             seconds=seconds,
         )
 
+    def call(self, event: LogEvent, call: Call, burn_sun: int | None = None) -> None:
+        self.emit(event, **call_fields(call, burn_sun))
+
     def alert(self, event: LogEvent, alert: Alert) -> None:
         self.emit(event, alert=str(alert.name), subject=alert.subject or None, summary=alert.summary)
 
@@ -169,6 +176,28 @@ def order_row(order: Order) -> dict[str, Any]:
     row |= {"intended_at": order.intended_at, "sent_at": order.sent_at, "delivered_at": order.delivered_at}
     row["until"] = order.until_at if order.sent_at else None
     return row
+
+
+def call_fields(call: Call, burn_sun: int | None = None) -> dict[str, Any]:
+    """A call as it is logged. `fee_limit_trx` is the least that its dearest transaction must allow (tron-energy B5)."""
+    fee_limit = None if call.highest is None or burn_sun is None else units.cost_sun(call.highest, burn_sun)
+    return {
+        "policy": call.policy,
+        "address": call.address,
+        "call": call.name,
+        "call_id": call.call_id,
+        "energy": call.energy,
+        "needed_by": call.needed_by,
+        "at": call.at,
+        "fee_limit_trx": None if fee_limit is None else units.trx(fee_limit),
+        "detail": call.detail or None,
+    }
+
+
+def call_row(call: Call, burn_sun: int | None = None) -> dict[str, Any]:
+    """A call as commands print it in JSON: the fields of its events, and its state."""
+    row = call_fields(call, burn_sun) | {"state": str(call.state), "origin": str(call.origin)}
+    return row | {"until": call.until, "used": call.used, "covered_at": call.covered_at}
 
 
 def dump_json(value: object, *, indent: bool = False) -> bytes:

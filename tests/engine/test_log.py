@@ -1,6 +1,7 @@
 """Every line of the log: its name, its fields, and never the key."""
 
 import sqlite3
+from datetime import timedelta
 
 import pytest
 
@@ -8,12 +9,13 @@ from energyd.model import Reason
 from energyd.sandbox.netts_terms import API_KEY
 from energyd.telemetry import LogEvent
 
-from .stage import ALICE, BOB, CAROL, Stage, a_policy
+from .stage import ALICE, BOB, CAROL, EPOCH, Stage, a_policy
 
 HEAD = {"timestamp", "level", "event"}
 LIFE = {"version", "mode", "addresses", "policies"}
 ORDER = {"policy", "address", "order_key", "netts_order_id", "energy", "cycles", "cost_trx", "http_status", "outcome"}
 RENTAL = {"policy", "address", "order_key", "energy"}
+CALL = {"policy", "address", "call", "call_id", "energy", "needed_by", "at"}
 FIELDS = {
     "daemon.started": LIFE,
     "daemon.ready": LIFE,
@@ -34,6 +36,9 @@ FIELDS = {
     "energy.delivered": RENTAL | {"seconds"},
     "energy.late": RENTAL | {"seconds"},
     "rental.expired": RENTAL,
+    "call.due": CALL | {"fee_limit_trx"},
+    "call.covered": CALL,
+    "call.missed": CALL | {"detail"},
     "node.failed": {"url", "error"},
     "node.recovered": {"url"},
     "netts.failed": {"url", "error"},
@@ -62,7 +67,11 @@ def test_the_catalogue_names_every_event_of_the_program() -> None:
 
 async def _an_eventful_hour(stage: Stage) -> None:
     """Everything that can happen to an order, a node, Netts and the files."""
-    built = stage.build(a_policy("payouts", ALICE, BOB, CAROL, check_every="60s"))
+    calls = [
+        {"name": name, "at": (EPOCH + timedelta(seconds=at)).isoformat(), "lead": "30s", "energy": 1_000}
+        for name, at in (("covered", 200), ("missed", 400))
+    ]
+    built = stage.build(a_policy("payouts", ALICE, BOB, CAROL, check_every="60s") | {"planned_calls": calls})
     stage.netts.mood("charge_then_drop", "order1h", times=1)
     stage.netts.mood("provider_5001", "order1h", times=1)
     stage.netts.terms.delivery_seconds = (70, 70)

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from energyd import units
 from energyd.core.order import LATE_AFTER
-from energyd.model import Alert, AlertName, Decision, Funds, Order, OrderKind, OrderState, Reason, Refusals
+from energyd.model import Alert, AlertName, Call, Decision, Funds, Order, OrderKind, OrderState, Reason, Refusals
 
 _EXHAUSTED = (Reason.BUDGET_PER_ORDER, Reason.BUDGET_PER_HOUR, Reason.BUDGET_PER_DAY)
 
@@ -21,6 +21,8 @@ class Facts:
 
     now: datetime
     orders: Sequence[Order] = ()
+    calls: Sequence[Call] = ()
+    """Those that were missed and are not over."""
     decisions: Sequence[Decision] = ()
     """The newest one of each address."""
     node_error: str | None = None
@@ -41,6 +43,7 @@ def standing(facts: Facts) -> tuple[Alert, ...]:
         *_of_refusals(facts),
         *_of_funds(facts),
         *_of_orders(facts.orders, facts.now),
+        *_of_calls(facts.calls),
         *_of_budgets(facts.decisions),
     )
 
@@ -121,6 +124,17 @@ def is_late(order: Order, now: datetime) -> bool:
     if order.kind is not OrderKind.RENTAL or order.state is not OrderState.PLACED or order.sent_at is None:
         return False
     return now - order.sent_at > LATE_AFTER
+
+
+def _of_calls(calls: Sequence[Call]) -> Iterable[Alert]:
+    for call in calls:
+        energy = "its energy" if call.energy is None else f"{call.energy} energy"
+        yield Alert(
+            AlertName.CALL_MISSED,
+            call.call_id,
+            f"call {call.name} of {call.address} at {call.at:%Y-%m-%d %H:%M:%S} UTC: {energy} was not there by "
+            f"{call.needed_by:%H:%M:%S}" + (f" ({call.detail})" if call.detail else ""),
+        )
 
 
 def _of_budgets(decisions: Sequence[Decision]) -> Iterable[Alert]:

@@ -18,12 +18,14 @@ from energyd.model import (
     Call,
     CallOrigin,
     CallState,
+    ContractCall,
     Estimate,
     NoEstimate,
     Order,
     OrderLimits,
     Reading,
 )
+from energyd.policy import PlannedCall
 
 ORDERED_AHEAD = LATE_AFTER
 """How long before its energy must be there an order is sent, so that even a slow delivery is in time."""
@@ -43,6 +45,35 @@ def due_at(call: Call, limits: OrderLimits) -> datetime:
     """When its energy begins to be seen to."""
     further_orders = max(-(-call.remaining // limits.energy_max) - 1, 0)
     return call.needed_by - ORDERED_AHEAD - further_orders * BETWEEN_ORDERS
+
+
+def of_rule(rule: PlannedCall, *, policy: str, address: str, at: datetime, call_id: str, now: datetime) -> Call:
+    """One call of a policy at one of its times, before anything is known of it."""
+    estimated = rule.energy == "auto"
+    each = getattr(rule, "fallback", None) if estimated else rule.energy
+    whole = None if each is None else int(each) * rule.count
+    return Call(
+        call_id=call_id,
+        name=rule.name,
+        address=address,
+        policy=policy,
+        origin=CallOrigin.POLICY,
+        at=at,
+        needed_by=needed_by(at, rule.lead, now),
+        lead=rule.lead,
+        hold=rule.hold,
+        energy=None if estimated else whole,
+        what=_what(rule, address) if estimated else None,
+        margin=rule.margin,
+        fallback=whole if estimated else None,
+        added_at=now,
+    )
+
+
+def _what(rule: PlannedCall, address: str) -> ContractCall:
+    assert rule.contract is not None
+    assert rule.function is not None
+    return ContractCall(address, rule.contract, rule.function, (tuple(rule.arguments),), rule.count)
 
 
 def is_to_be_estimated(call: Call, now: datetime, limits: OrderLimits) -> bool:
@@ -123,28 +154,20 @@ def _with_use(calls: Sequence[Call], reading: Reading) -> list[Call]:
     """Puts what the address has used since the last reading down to its calls, the first one first."""
     put_down, counted = 0, []
     for call in calls:
-        if not _counts(call, reading):
-            counted.append(call)
-            continue
-        used = _used_since(call, reading)
-        its = min(max(used - put_down, 0), call.remaining)
+        its = min(max(_used_since(call, reading) - put_down, 0), call.remaining)
         put_down += its
-        if used or call.seen_limit != reading.energy_limit:
-            call = replace(  # noqa: PLW2901 - the same call, brought up to date
-                call, used=call.used + its, seen_used=reading.energy_used, seen_limit=reading.energy_limit
-            )
-        counted.append(call)
+        counted.append(_seen(call, reading, used=call.used + its) if call.state in RUNNING else call)
     return counted
 
 
-def _counts(call: Call, reading: Reading) -> bool:
-    since = call.covered_at if call.origin is CallOrigin.ENSURE else call.at
-    return call.state in RUNNING and since is not None and reading.read_at >= since
+def _seen(call: Call, reading: Reading, used: int) -> Call:
+    return replace(call, used=used, seen_used=reading.energy_used, seen_limit=reading.energy_limit)
 
 
 def _used_since(call: Call, reading: Reading) -> int:
     """Energy used since it was counted last. A rental that is taken back takes its share of the usage along."""
-    if call.seen_used is None or call.seen_limit is None:
+    since = call.covered_at if call.origin is CallOrigin.ENSURE else call.at
+    if call.seen_used is None or call.seen_limit is None or since is None or reading.read_at < since:
         return 0
     before = call.seen_used
     if reading.energy_limit < call.seen_limit:
