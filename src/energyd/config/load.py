@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from energyd.config.advice import Advice, advice_on_policy, advice_on_settings
+from energyd.config.credentials import Variables
 from energyd.config.faults import shaped
 from energyd.config.settings import Settings, credential_file, is_loopback, read_key
 from energyd.config.source import Node, file_name, read, why
@@ -65,6 +66,7 @@ def load(path: Path, environ: Mapping[str, str], *, need_key: bool = True) -> Co
 
     Without `need_key` a key for Netts that is not there is only remarked on, for checks that ask nobody.
     """
+    environ = Variables(environ)
     root, faults = read(path, environ)
     if root is None:
         raise ConfigFaults(faults)
@@ -96,7 +98,7 @@ def load_policies(paths: Sequence[Path], environ: Mapping[str, str]) -> PolicySe
         else:
             files += found
     try:
-        policies = _policy_set(files, environ, OrderLimits())
+        policies = _policy_set(files, Variables(environ), OrderLimits())
     except ConfigFaults as more:
         raise _sorted([*faults, *more.faults]) from None
     if faults:

@@ -15,6 +15,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import BeforeValidator, ConfigDict, Field, SecretStr, ValidationInfo, WithJsonSchema, field_validator
 
+from energyd.config import credentials
 from energyd.config.source import why
 from energyd.fields import Duration, Shape, Whole, at_least, listed, shown
 from energyd.model import Mode, OrderLimits
@@ -334,10 +335,9 @@ _KEY_BYTES_MAX = 4096
 
 
 def credential_file(environ: Mapping[str, str]) -> Path | None:
-    """The file of the systemd credential `netts_api_key` (systemd.exec(5), LoadCredential=), when there is one."""
-    folder = environ.get("CREDENTIALS_DIRECTORY")
-    file = Path(folder or "") / CREDENTIAL
-    return file if folder and os.path.lexists(file) else None
+    """The file of the systemd credential `netts_api_key`, when there is one."""
+    file = credentials.folder(environ) / CREDENTIAL
+    return file if os.path.lexists(file) else None
 
 
 def read_key(file: Path) -> SecretStr:
