@@ -22,6 +22,10 @@ class Alarms:
         self._ledger, self._log, self._now = ledger, log, now
         self._standing: tuple[Alert, ...] = ()
 
+    @property
+    def standing(self) -> tuple[Alert, ...]:
+        return self._standing
+
     async def recall(self) -> None:
         """Begin with what stood when the last daemon stopped."""
         self._standing = tuple(alert for alert, _ in await self._ledger.standing_alerts())

@@ -28,7 +28,8 @@ from energyd.ledger.ledger import Ledger
 from energyd.model import AlertName, Call, CallState, Mode, Order, Reason, Refusals
 from energyd.netts.client import Netts
 from energyd.policy import Policy
-from energyd.rounds import Rounds
+from energyd.rounds import Pulse, Rounds
+from energyd.systemd import Manager
 from energyd.telemetry import Log, LogEvent
 
 AT_ONCE = 8
@@ -46,11 +47,17 @@ FIRST_LOOK_EVERY = timedelta(milliseconds=100)
 FIRST_LOOKS_WITHIN = timedelta(seconds=15)
 """Of policies that keep no floor."""
 STOP_WITHIN = timedelta(seconds=3)
+HANGS_AFTER = timedelta(minutes=10)
+"""A look that takes this long, and longer than the settings let it wait, never ends by itself."""
 CONFIGURATION_DIGEST = "configuration"
 FAILING_FOR = timedelta(seconds=30)
 """How long a dependency must fail before a person is told."""
 
 Reload = Callable[[], Configuration]
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number or 'no'} {one if number == 1 else many}"
 
 
 class Failures:
@@ -95,11 +102,14 @@ class Daemon:
         mode: Mode,
         now: Callable[[], datetime],
         rng: Random,
+        manager: Manager,
     ) -> None:
         self._configuration, self._reload_files = configuration, reload
         self.engine, self._chain, self._netts, self._ledger, self._log = engine, chain, netts, ledger, log
         self._mode, self._now = mode, now
-        self._rounds = Rounds(self._look, at_once=AT_ONCE, rng=rng)
+        self._manager = manager
+        pulse = None if manager.beat_every is None else Pulse(manager.beat_every, self._beat)
+        self._rounds = Rounds(self._look, at_once=AT_ONCE, rng=rng, pulse=pulse)
         engine.calls.hurry = self._rounds.hurry
         self._alarms = Alarms(ledger, log, now)
         self._scheduler = AsyncIOScheduler(timezone=UTC)
@@ -151,6 +161,7 @@ class Daemon:
         try:
             await asyncio.wait([life, stopped], return_when=asyncio.FIRST_COMPLETED)
             self._tell_life(LogEvent.DAEMON_STOPPING)
+            self._manager.stopping()
         finally:
             for task in (life, stopped):
                 task.cancel()
@@ -162,6 +173,7 @@ class Daemon:
         self._schedule_jobs()
         try:
             self._tell_life(LogEvent.DAEMON_READY)
+            self._manager.ready(f"{self._watches()}; reads the node and Netts for the first time")
             await self._read_everything()
             self._take_on_addresses()
             self._rounds.take_on(order.address for order in await self._ledger.open_orders())
@@ -175,14 +187,38 @@ class Daemon:
         await self._tell_alerts()
 
     def _tell_life(self, event: LogEvent) -> None:
-        policies = self._configuration.policies
-        self._log.emit(
-            event,
-            version=__version__,
-            mode=str(self._mode),
-            addresses=sum(len(policy.addresses) for policy in policies if policy.enabled),
-            policies=len(policies),
-        )
+        mode, policies = str(self._mode), len(self._configuration.policies)
+        self._log.emit(event, version=__version__, mode=mode, addresses=self._addresses(), policies=policies)
+
+    def _addresses(self) -> int:
+        return sum(len(policy.addresses) for policy in self._configuration.policies if policy.enabled)
+
+    def _watches(self) -> str:
+        addresses = _count(self._addresses(), "address", "addresses")
+        return f"{self._mode}, {addresses} of {_count(len(self._configuration.policies), 'policy', 'policies')}"
+
+    def _status(self) -> str:
+        """How it is, in one sentence for `systemctl status`."""
+        alarms = ", ".join(dict.fromkeys(str(alert.name) for alert in self._alarms.standing))
+        parts = [self._watches(), _count(len(self._open_orders), "open order", "open orders")]
+        parts.append(f"alerts: {alarms}" if alarms else "no alert")
+        if self._policies_error:
+            parts.append(f"the files as they are now are refused: {self._policies_error}")
+        return "; ".join(parts)
+
+    def _beat(self) -> None:
+        """Tell the service manager that the rounds go on; not while a look hangs, so that it starts energyd anew."""
+        hanging = self._rounds.hanging(self._hangs_after)
+        for address in hanging:
+            self._log.emit(LogEvent.FAULT, address=address, error=f"a look hangs for more than {self._hangs_after}")
+        if not hanging:
+            self._manager.beat()
+
+    @property
+    def _hangs_after(self) -> timedelta:
+        """Longer than a look that waits for the slowest answers that the settings allow."""
+        node, vendor = self._configuration.settings.node, self._configuration.settings.netts
+        return max(HANGS_AFTER, 10 * (node.timeout * (1 + len(node.fallbacks)) + vendor.timeout))
 
     def _take_on_addresses(self) -> None:
         for policy in self._configuration.policies:
@@ -310,6 +346,7 @@ class Daemon:
         for order in facts.orders:
             if order.key in late:
                 self._log.rental(LogEvent.ENERGY_LATE, order, at=facts.now)
+        self._manager.status(self._status())
 
     async def _facts(self) -> alerts.Facts:
         """The facts of the moment. While the ledger cannot be read, its orders stand as they were read last."""
@@ -346,7 +383,9 @@ class Daemon:
     async def reload(self) -> None:
         """Read the files again; all of them are taken over, or none. Of two at a time the later one waits."""
         async with self._reloading:
+            self._manager.reloading(asyncio.get_running_loop().time())
             await self._job("reload", self._reload)
+            self._manager.ready(self._status())
 
     async def _reload(self) -> None:
         if self._reload_files is None:
@@ -396,6 +435,7 @@ def build(
     host: str,
     wire: httpx.AsyncBaseTransport | None = None,
     reload: Reload | None = None,
+    manager: Manager | None = None,
 ) -> Daemon:
     """Put the daemon together. A daemon that is not live gets no buyer, and without one nothing can be spent."""
     node, vendor = configuration.settings.node, configuration.settings.netts
@@ -443,6 +483,7 @@ def build(
         mode=mode,
         now=now,
         rng=rng,
+        manager=manager or Manager({}),
     )
 
 

@@ -7,17 +7,28 @@ age of a reading is part of every decision. The clock is the event loop's; the s
 import asyncio
 import heapq
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 from datetime import timedelta
 from random import Random
 
 Look = Callable[[str], Awaitable[timedelta | None]]
 
 
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """Somebody wants to hear, every so many seconds, that the rounds go on; `beat` is called for that."""
+
+    every: float
+    beat: Callable[[], None]
+
+
 class Rounds:
     """Calls `look` for each address again and again; what it returns says in how long, None not to come back."""
 
-    def __init__(self, look: Look, *, at_once: int, rng: Random) -> None:
+    def __init__(self, look: Look, *, at_once: int, rng: Random, pulse: Pulse | None = None) -> None:
         self._look, self._at_once, self._rng = look, at_once, rng
+        self._pulse, self._beat_at = pulse, 0.0
+        self._began: dict[str, float] = {}
         self._heap: list[tuple[float, int, str]] = []
         self._due: dict[str, float] = {}
         self._looking: dict[str, asyncio.Task[None]] = {}
@@ -46,12 +57,27 @@ class Rounds:
         """Go round until cancelled. Looks that have begun are left to `finish`."""
         while True:
             self._changed.clear()
-            wait = self._start_due()
+            wait = self._beat(self._start_due())
             try:
                 async with asyncio.timeout(wait):
                     await self._changed.wait()
             except TimeoutError:
                 continue
+
+    def hanging(self, longer_than: timedelta) -> list[str]:
+        """The addresses whose look began longer ago than that and has not ended."""
+        before = asyncio.get_running_loop().time() - longer_than.total_seconds()
+        return [address for address, began in self._began.items() if began < before]
+
+    def _beat(self, wait: float | None) -> float | None:
+        """Tell that one more turn was taken, when it is time to; the seconds until the next turn must be taken."""
+        if self._pulse is None:
+            return wait
+        now = asyncio.get_running_loop().time()
+        if now >= self._beat_at:
+            self._beat_at = now + self._pulse.every
+            self._pulse.beat()
+        return self._beat_at - now if wait is None else min(wait, self._beat_at - now)
 
     async def finish(self, within: timedelta) -> None:
         """Give the looks that have begun some time to end, then break them off."""
@@ -86,12 +112,12 @@ class Rounds:
         return None
 
     async def _once(self, address: str) -> None:
-        began = asyncio.get_running_loop().time()
+        began = self._began[address] = asyncio.get_running_loop().time()
         again_in: timedelta | None = None
         try:
             again_in = await self._look(address)
         finally:
-            del self._looking[address]
+            del self._looking[address], self._began[address]
             self._changed.set()
         if address in self._hurried:
             self._put(address, 0)

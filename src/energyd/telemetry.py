@@ -23,6 +23,9 @@ from energyd.model import Alert, Call, Decision, Order
 Level = Literal["debug", "info", "warning", "error"]
 _LEVELS: dict[Level, int] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
+Write = Callable[[Mapping[str, Any], bytes], bool]
+"""Takes an event and the line that stands for it; False when it does not take it."""
+
 
 class LogEvent(StrEnum):
     """The names of events. Users' alert rules depend on them."""
@@ -72,7 +75,7 @@ _LEVEL_OF: dict[LogEvent, Level] = {
 
 
 class Log:
-    """Writes events. `listen` lets the demo and the simulation see them too."""
+    """Writes events, to `journal` while it takes them, else to the stream. `listen` lets others see them too."""
 
     def __init__(
         self,
@@ -81,13 +84,14 @@ class Log:
         stream: BinaryIO | None = None,
         form: Literal["json", "console"] = "json",
         level: Level = "info",
+        journal: Write | None = None,
     ) -> None:
         self._now = now
         self._listeners: list[Callable[[Mapping[str, Any]], None]] = []
         stream = sys.stdout.buffer if stream is None else stream
         self._logger = structlog.wrap_logger(
-            _UnstoppableLogger(stream),
-            processors=[self._complete, _json if form == "json" else _console(stream)],
+            _UnstoppableLogger(stream, journal),
+            processors=[self._complete, _beside(_json if form == "json" else _console(stream))],
             wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
         )
 
@@ -216,11 +220,22 @@ def _plain(value: object) -> object:
     return str(value)
 
 
+def _beside(render: Callable[..., bytes]) -> structlog.typing.Processor:
+    """What the logger is called with: the event, and its line."""
+
+    def both(
+        logger: object, method: str, event: structlog.typing.EventDict
+    ) -> tuple[tuple[object, ...], dict[str, Any]]:
+        return (event, render(logger, method, event)), {}
+
+    return both
+
+
 def _json(_logger: object, _method: str, line: structlog.typing.EventDict) -> bytes:
     return dump_json(line)
 
 
-def _console(stream: BinaryIO) -> structlog.typing.Processor:
+def _console(stream: BinaryIO) -> Callable[..., bytes]:
     render = structlog.dev.ConsoleRenderer(colors=stream.isatty(), pad_event_to=18, sort_keys=False)
 
     def to_bytes(logger: object, method: str, line: structlog.typing.EventDict) -> bytes:
@@ -238,10 +253,12 @@ def _shown(value: object) -> object:
 class _UnstoppableLogger:
     """Writes whole lines; a stream that cannot take them loses lines and nothing else."""
 
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
+    def __init__(self, stream: BinaryIO, journal: Write | None) -> None:
+        self._stream, self._journal = stream, journal
 
-    def msg(self, line: bytes) -> None:
+    def msg(self, event: Mapping[str, Any], line: bytes) -> None:
+        if self._journal is not None and self._journal(event, line):
+            return
         with contextlib.suppress(OSError, ValueError):
             self._stream.write(line + b"\n")
             self._stream.flush()

@@ -34,6 +34,7 @@ async def _run(configuration: "Configuration", *, dry_run: bool, once: bool) -> 
     from energyd.config.load import load
     from energyd.ledger.ledger import Ledger
     from energyd.model import Mode
+    from energyd.systemd import Manager, find_journal
     from energyd.telemetry import Log
 
     def now() -> datetime:
@@ -41,6 +42,7 @@ async def _run(configuration: "Configuration", *, dry_run: bool, once: bool) -> 
 
     settings = configuration.settings
     form = settings.log.format or ("console" if sys.stdout.isatty() else "json")
+    journal = find_journal(os.environ, sys.stdout)
     host = socket.gethostname()
     rng = SystemRandom()
     ledger = Ledger.open(settings.state, now=now(), host=host, rng=rng)
@@ -48,11 +50,12 @@ async def _run(configuration: "Configuration", *, dry_run: bool, once: bool) -> 
         configuration,
         mode=Mode.DRY_RUN if dry_run else settings.mode,
         ledger=ledger,
-        log=Log(now=now, form=form, level=settings.log.level),
+        log=Log(now=now, form=form, level=settings.log.level, journal=journal.write if journal else None),
         now=now,
         rng=rng,
         host=host,
         reload=lambda: load(configuration.file, os.environ),
+        manager=Manager(os.environ),
     )
     with daemon.signals(built):
         await built.run(once=once)
