@@ -50,36 +50,62 @@ def _moment(window: KeepWindow, day: date, minutes: int) -> datetime:
 # --- planned calls --------------------------------------------------------------------------------------------------
 
 
-def call_times(rule: PlannedCall, after: datetime, until: datetime) -> Iterator[datetime]:
+_LARGEST_CHANGE = timedelta(hours=2)
+"""Of a clock, at most."""
+_NEVER_AGAIN = timedelta(days=9 * 366)
+"""A 29 February comes within eight years."""
+
+
+def call_times(rule: PlannedCall, after: datetime, until: datetime) -> list[datetime]:
     """The moments in UTC at which a planned call is made, later than `after` and not later than `until`.
 
     When clocks are set forward, a time of day that does not exist is taken as if they had not been: 02:30 is 03:30.
-    When they are set back, a time of day that comes twice is the first one, except for calls of every hour: these are
-    made in both.
+    When they are set back, a time of day that comes twice is the first one. Calls of every hour are made in each hour
+    that there is, as somebody who counts hours expects.
     """
     if rule.at is not None:
-        if after < rule.at <= until:
-            yield rule.at.astimezone(UTC)
-        return
+        return [rule.at.astimezone(UTC)] if after < rule.at <= until else []
     assert rule.cron is not None
-    trigger, every_hour = _trigger(rule.cron, rule.timezone), rule.cron.split()[1] == "*"
-    moment = _next(trigger, after)
-    while moment is not None and moment <= until:
-        if every_hour or not moment.fold:
-            yield moment.astimezone(UTC)
-        moment = _next(trigger, moment)
+    every_hour = rule.cron.split()[1] == "*"
+    found = {
+        moment
+        for local in _local_times(rule.cron, _local(after, rule.timezone), _local(until, rule.timezone))
+        for moment in _moments_of(local, rule.timezone, every_hour=every_hour)
+    }
+    return sorted(moment for moment in found if after < moment <= until)
 
 
 def next_call_time(rule: PlannedCall, after: datetime) -> datetime | None:
     """The first moment later than `after` at which a planned call is made; None: never again."""
-    return next(call_times(rule, after, after + 3 * timedelta(days=366)), None)
+    if rule.at is not None:
+        return next(iter(call_times(rule, after, rule.at)), None)
+    span = timedelta(hours=1)
+    while not (found := call_times(rule, after, after + span)) and span < _NEVER_AGAIN:
+        after, span = after + span, 4 * span
+    return next(iter(found), None)
 
 
-def _next(trigger: "CronTrigger", after: datetime) -> datetime | None:
-    found: datetime | None = trigger.get_next_fire_time(None, after + timedelta(microseconds=1))
-    return found
+def _local_times(cron: str, start: datetime, end: datetime) -> Iterator[datetime]:
+    """What a calendar without clock changes says: APScheduler's own leaves out a day after some of them."""
+    trigger, moment = _trigger(cron), start - _LARGEST_CHANGE
+    while (moment := trigger.get_next_fire_time(None, moment)) and moment <= end + _LARGEST_CHANGE:
+        yield moment
+        moment += timedelta(seconds=1)
+
+
+def _local(moment: datetime, timezone: ZoneInfo) -> datetime:
+    return moment.astimezone(timezone).replace(tzinfo=UTC)
+
+
+def _moments_of(local: datetime, timezone: ZoneInfo, *, every_hour: bool) -> Iterator[datetime]:
+    first, second = (local.replace(tzinfo=timezone, fold=fold).astimezone(UTC) for fold in (0, 1))
+    exists = _local(first, timezone) == local
+    if exists or not every_hour:
+        yield first
+    if exists and every_hour:
+        yield second
 
 
 @cache
-def _trigger(cron: str, timezone: ZoneInfo) -> "CronTrigger":
-    return cron_trigger(cron, timezone)
+def _trigger(cron: str) -> "CronTrigger":
+    return cron_trigger(cron, ZoneInfo("UTC"))
