@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "energyd"
 
 VOCABULARY = {"units", "errors", "fields", "policy", "model"}
-EDGES = {"chain", "netts", "ledger", "telemetry", "notify", "systemd", "metrics"}
+EDGES = {"chain", "netts", "ledger", "telemetry", "notify", "systemd", "metrics", "rows"}
 ENGINE = {"engine", "orders", "known", "calls", "hosting", "rounds", "alarms", "recall"}
 
 MAY_IMPORT: dict[str, set[str]] = {
@@ -30,6 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "notify": VOCABULARY | {"telemetry"},
     "systemd": VOCABULARY | {"telemetry"},
     "metrics": VOCABULARY | {"telemetry", "ledger"},
+    "rows": VOCABULARY | {"telemetry"},
     "rounds": VOCABULARY,
     "alarms": VOCABULARY | EDGES | {"core"},
     "recall": VOCABULARY | EDGES,

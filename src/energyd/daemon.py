@@ -12,7 +12,7 @@ import signal
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from datetime import UTC, datetime, timedelta
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -31,6 +31,9 @@ from energyd.policy import Policy
 from energyd.rounds import Pulse, Rounds
 from energyd.systemd import Manager
 from energyd.telemetry import Log, LogEvent
+
+if TYPE_CHECKING:
+    from energyd.api.host import Host
 
 AT_ONCE = 8
 """Looks that run at the same time; a node answers eight at once best (architecture 14)."""
@@ -54,6 +57,8 @@ FAILING_FOR = timedelta(seconds=30)
 """How long a dependency must fail before a person is told."""
 
 Reload = Callable[[], Configuration]
+Reloaded = dict[str, Any] | ConfigFaults | None
+"""What was taken over, as the event `policies.loaded` tells it, or what is wrong; None: the daemon reads no files."""
 
 
 def _count(number: int, one: str, many: str) -> str:
@@ -115,6 +120,7 @@ class Daemon:
         self._scheduler = AsyncIOScheduler(timezone=UTC)
         self._stop = asyncio.Event()
         self._reloading = asyncio.Lock()
+        self._reloaded: Reloaded = None
         self._open_orders: tuple[Order, ...] = ()
         self._missed: tuple[Call, ...] = ()
         self._refusals: Refusals | None = None
@@ -126,11 +132,14 @@ class Daemon:
 
     # --- life -----------------------------------------------------------------------------------------------------
 
-    async def run(self, *, once: bool = False) -> None:
-        """Live until `stop` is called; with `once`, take one decision for every address and end."""
+    async def run(self, *, once: bool = False, listen: bool = False) -> None:
+        """Live until `stop` is called; with `once`, take one decision for every address and end.
+
+        With `listen` the control API is served where the settings say. Raises CannotListen.
+        """
         try:
             await self._start()
-            await self._until_stopped(self._look_once() if once else self._live())
+            await self._until_stopped(self._look_once() if once else self._live(listen=listen))
         finally:
             await self._end()
 
@@ -169,17 +178,46 @@ class Daemon:
         if not life.cancelled():
             life.result()
 
-    async def _live(self) -> None:
-        self._schedule_jobs()
-        try:
-            self._tell_life(LogEvent.DAEMON_READY)
-            self._manager.ready(f"{self._watches()}; reads the node and Netts for the first time")
-            await self._read_everything()
-            self._take_on_addresses()
-            self._rounds.take_on(order.address for order in await self._ledger.open_orders())
-            await self._rounds.run()
-        finally:
-            self._scheduler.shutdown(wait=False)
+    async def _live(self, *, listen: bool) -> None:
+        async with self._listening() if listen else contextlib.nullcontext():
+            self._schedule_jobs()
+            try:
+                self._tell_life(LogEvent.DAEMON_READY)
+                self._manager.ready(f"{self._watches()}; reads the node and Netts for the first time")
+                await self._read_everything()
+                self._take_on_addresses()
+                self._rounds.take_on(order.address for order in await self._ledger.open_orders())
+                await self._rounds.run()
+            finally:
+                self._scheduler.shutdown(wait=False)
+
+    def _listening(self) -> contextlib.AbstractAsyncContextManager[None]:
+        from energyd.api.app import application  # noqa: PLC0415 - FastAPI is slow to import, and most commands need none
+        from energyd.api.serve import serving  # noqa: PLC0415 - the same
+
+        settings = self._configuration.settings
+        return serving(application(self.api_host(), token=settings.token()), settings.listen)
+
+    def api_host(self) -> "Host":
+        """What the control API is given of the daemon."""
+        from energyd.api.host import Host  # noqa: PLC0415 - the same
+
+        return Host(
+            engine=self.engine,
+            ledger=self._ledger,
+            log=self._log,
+            now=self._now,
+            policies=lambda: self._configuration.policies,
+            ailments=self._ailments,
+            look_at=self._rounds.hurry,
+            reload=self.reload,
+            stopping=self._stop,
+        )
+
+    def _ailments(self) -> dict[str, str]:
+        """What keeps the daemon from its work."""
+        ailing = {"policies": self._policies_error, "node": self._chain.down_for(timedelta(0))}
+        return {part: why for part, why in ailing.items() if why is not None}
 
     async def _look_once(self) -> None:
         await self._read_everything()
@@ -380,12 +418,14 @@ class Daemon:
 
     # --- policies -------------------------------------------------------------------------------------------------
 
-    async def reload(self) -> None:
+    async def reload(self) -> Reloaded:
         """Read the files again; all of them are taken over, or none. Of two at a time the later one waits."""
         async with self._reloading:
             self._manager.reloading(asyncio.get_running_loop().time())
+            self._reloaded = None
             await self._job("reload", self._reload)
             self._manager.ready(self._status())
+            return self._reloaded
 
     async def _reload(self) -> None:
         if self._reload_files is None:
@@ -395,11 +435,13 @@ class Daemon:
         except ConfigFaults as faults:
             self._policies_error = f"{len(faults.faults)} faults, the first: {faults.faults[0]}"
             self._log.emit(LogEvent.POLICIES_REJECTED, faults=[str(fault) for fault in faults.faults])
+            self._reloaded = faults
             return
         self._policies_error = None
         before, self._configuration = self._configuration, configuration
         waits = before.settings != configuration.settings
-        self._adopt(configuration.policies, before.policies, configuration.digest, settings_wait=waits)
+        digest = configuration.digest
+        self._reloaded = self._adopt(configuration.policies, before.policies, digest, settings_wait=waits)
         self._take_on_addresses()
         self._rounds.hurry(
             address
@@ -411,17 +453,18 @@ class Daemon:
 
     def _adopt(
         self, policies: tuple[Policy, ...], before: tuple[Policy, ...], digest: str, *, settings_wait: bool = False
-    ) -> None:
+    ) -> dict[str, Any]:
         self.engine.adopt(policies)
         old, new = ({policy.name: policy for policy in some} for some in (before, policies))
-        self._log.emit(
-            LogEvent.POLICIES_LOADED,
-            digest=digest,
-            added=sorted(new.keys() - old.keys()),
-            removed=sorted(old.keys() - new.keys()),
-            changed=sorted(name for name in new.keys() & old.keys() if new[name] != old[name]),
-            detail="the settings have changed, too; they act after a restart" if settings_wait else None,
-        )
+        taken_over = {
+            "digest": digest,
+            "added": sorted(new.keys() - old.keys()),
+            "removed": sorted(old.keys() - new.keys()),
+            "changed": sorted(name for name in new.keys() & old.keys() if new[name] != old[name]),
+            "detail": "the settings have changed, too; they act after a restart" if settings_wait else None,
+        }
+        self._log.emit(LogEvent.POLICIES_LOADED, **taken_over)
+        return taken_over
 
 
 def build(
@@ -491,7 +534,7 @@ def build(
 def signals(daemon: Daemon) -> Iterator[None]:
     """Signals only set things in motion: SIGTERM and SIGINT stop, SIGHUP reads the files again."""
     loop = asyncio.get_running_loop()
-    reloads: set[asyncio.Task[None]] = set()
+    reloads: set[asyncio.Task[Reloaded]] = set()
 
     def begin_reload() -> None:
         task = loop.create_task(daemon.reload(), name="reload")

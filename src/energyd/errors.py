@@ -10,7 +10,9 @@ EnergydError
 │   ├── Conflict       somebody else changed the row first              read again
 │   ├── OverBudget     the order would break a budget window            nothing: the next tick re-decides
 │   └── SchemaTooNew   written by a newer energyd                       upgrade energyd
-├── NotPossible        what a person or an application asked for    ask for something else
+├── NotPossible        what was asked for at run time cannot be done    ask for something else
+├── CannotListen       the place of the control API cannot be had       free it, or choose another one
+├── NoDaemon           no daemon answers where it should listen         start it: `energyd run`
 └── Impossible         an illegal step in the life of an order: a bug   report it; the order is left as it is
 """
 
@@ -89,6 +91,14 @@ class SchemaTooNew(LedgerError):
 
 class NotPossible(EnergydError):
     """What was asked for at run time cannot be done; the text says why and what can be asked instead."""
+
+
+class CannotListen(EnergydError):
+    """The control API cannot be where the settings say."""
+
+
+class NoDaemon(EnergydError):
+    """No daemon answers where the settings say that it listens."""
 
 
 class Impossible(EnergydError):

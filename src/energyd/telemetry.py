@@ -49,6 +49,8 @@ class LogEvent(StrEnum):
     CALL_DUE = "call.due"
     CALL_COVERED = "call.covered"
     CALL_MISSED = "call.missed"
+    SPENDING_PAUSED = "spending.paused"
+    SPENDING_RESUMED = "spending.resumed"
     NODE_FAILED = "node.failed"
     NODE_RECOVERED = "node.recovered"
     NETTS_FAILED = "netts.failed"
@@ -66,6 +68,7 @@ _LEVEL_OF: dict[LogEvent, Level] = {
     LogEvent.ORDER_UNRESOLVED: "warning",
     LogEvent.ENERGY_LATE: "warning",
     LogEvent.CALL_MISSED: "warning",
+    LogEvent.SPENDING_PAUSED: "warning",
     LogEvent.NODE_FAILED: "warning",
     LogEvent.NETTS_FAILED: "warning",
     LogEvent.ALERT_RAISED: "warning",

@@ -76,7 +76,7 @@ def write_files(folder: Path, url: str, watched: Iterable[str], *, check_every: 
     settings.write_text(
         f"mode: live\nnode: {{url: '{url}', max_rps: 1000}}\n"
         f"netts: {{url: '{url}', api_key: benchmark, real_ip: 127.0.0.1, max_rps: 1000}}\n"
-        "policies: policies.yaml\nstate: energyd.db\nlog: {format: json}\n"
+        "policies: policies.yaml\nstate: energyd.db\nlisten: unix:energyd.sock\nlog: {format: json}\n"
     )
     (folder / "policies.yaml").write_text(
         f"policy: benchmark\nenergy: {{floor: 65_000, target: 131_000, check_every: {check_every}}}\n"

@@ -52,7 +52,7 @@ class Host:
             "energyd.yaml",
             f'mode: live\nnode: {{url: "{self.url}", max_rps: 100}}\n'
             f'netts: {{url: "{self.url}", api_key: "${{NETTS_API_KEY}}", real_ip: {REAL_IP}, max_rps: 20}}\n'
-            "policies: policies/\nstate: energyd.db\n",
+            "policies: policies/\nstate: energyd.db\nlisten: unix:energyd.sock\n",
         )
 
     def write(self, name: str, text: str) -> Path:

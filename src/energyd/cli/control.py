@@ -58,7 +58,7 @@ async def _run(configuration: "Configuration", *, dry_run: bool, once: bool) -> 
         manager=Manager(os.environ),
     )
     with daemon.signals(built):
-        await built.run(once=once)
+        await built.run(once=once, listen=not once)
 
 
 def demo(

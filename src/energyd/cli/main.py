@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from energyd import __version__
-from energyd.cli import control, files, orders, views
+from energyd.cli import asking, control, files, orders, views
 from energyd.errors import ConfigFaults, EnergydError
 
 EXIT_FAILED = 1
@@ -36,6 +36,10 @@ for command in (
     views.status,
     views.decisions,
     views.explain,
+    asking.ensure,
+    asking.pause,
+    asking.resume,
+    asking.reload,
 ):
     app.command()(command)
 app.add_typer(orders.app, name="orders")

@@ -12,6 +12,7 @@ from energyd import units
 
 if TYPE_CHECKING:
     from energyd.config.load import Configuration
+    from energyd.config.settings import Settings
 
 Config = Annotated[
     Path | None,
@@ -31,6 +32,13 @@ def load_configuration(path: Path | None, *, need_key: bool = False) -> "Configu
     from energyd.config.load import find_settings, load
 
     return load(find_settings(path, os.environ), os.environ, need_key=need_key)
+
+
+def load_settings(path: Path | None) -> "Settings":
+    """The settings, for what asks the running daemon. Raises ConfigFaults."""
+    from energyd.config.load import find_settings, load_settings
+
+    return load_settings(find_settings(path, os.environ), os.environ)
 
 
 def read_since(text: str | None) -> datetime | None:

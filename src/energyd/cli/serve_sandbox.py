@@ -24,6 +24,7 @@ node: {{url: "{url}"}}
 netts: {{url: "{url}", api_key: {key}, real_ip: {ip}}}
 policies: policies/
 state: energyd.db
+listen: unix:energyd.sock
 """
 
 
@@ -33,16 +34,16 @@ def serve(*, port: int, seed: int, balance: str, delivery: str) -> None:
         balance_sun, seconds = units.read_money(balance), units.read_duration(delivery).total_seconds()
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
-    listener = _listen(port)
-    url = f"http://{LOOPBACK}:{listener.getsockname()[1]}"
-    world = World(now=lambda: datetime.now(UTC), rng=random.Random(seed), drift_ppm=2, activate_unknown=True)
-    netts = Netts(world, balance_sun=balance_sun, terms=Terms(delivery_seconds=(seconds, seconds)))
-    print(f"A pretend TRON node and a pretend Netts on {url}; Ctrl-C ends them. A configuration for them:\n")
-    print(SETTINGS.format(url=url, key=API_KEY, ip=REAL_IP))
-    print(f"What was ordered: curl {url}/sandbox/books")
-    print(f'Use energy:       curl {url}/sandbox/use -d \'{{"address": "T…", "energy": 65000}}\'', flush=True)
-    config = uvicorn.Config(over_tcp(application(world, Node(world), netts)), log_level="warning", access_log=False)
-    asyncio.run(uvicorn.Server(config).serve(sockets=[listener]))
+    with _listen(port) as listener:
+        url = f"http://{LOOPBACK}:{listener.getsockname()[1]}"
+        world = World(now=lambda: datetime.now(UTC), rng=random.Random(seed), drift_ppm=2, activate_unknown=True)
+        netts = Netts(world, balance_sun=balance_sun, terms=Terms(delivery_seconds=(seconds, seconds)))
+        print(f"A pretend TRON node and a pretend Netts on {url}; Ctrl-C ends them. A configuration for them:\n")
+        print(SETTINGS.format(url=url, key=API_KEY, ip=REAL_IP))
+        print(f"What was ordered: curl {url}/sandbox/books")
+        print(f'Use energy:       curl {url}/sandbox/use -d \'{{"address": "T…", "energy": 65000}}\'', flush=True)
+        config = uvicorn.Config(over_tcp(application(world, Node(world), netts)), log_level="warning", access_log=False)
+        asyncio.run(uvicorn.Server(config).serve(sockets=[listener]))
 
 
 def _listen(port: int) -> socket.socket:

@@ -5,15 +5,15 @@ They read the ledger file and not the daemon, so they work when the daemon is do
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from energyd import units
+from energyd import rows, units
 from energyd.cli import options, printing
-from energyd.model import OPEN, Action, Alert, Decision, Guard, Memory, Order, OrderState, Reason
+from energyd.model import Action, Alert, Decision, Guard, Memory, OrderState, Reason
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -70,44 +70,17 @@ class State:
     def as_rows(self) -> dict[str, Any]:
         return {
             "at": self.now,
-            "addresses": [row for policy in self.policies for row in self._addresses(policy)],
-            "policies": [self.spending(policy) for policy in self.policies],
-            "alerts": [
-                {"alert": str(alert.name), "subject": alert.subject or None, "summary": alert.summary, "since": since}
-                for alert, since in self.alerts
+            "addresses": [
+                rows.address_row(policy, watched, self.decisions.get(watched.address), self.memories[watched.address])
+                for policy in self.policies
+                for watched in policy.addresses
             ],
+            "policies": [self.spending(policy) for policy in self.policies],
+            "alerts": rows.alert_rows(self.alerts),
         }
-
-    def _addresses(self, policy: "Policy") -> Iterable[dict[str, Any]]:
-        from energyd.telemetry import order_row
-
-        for watched in policy.addresses:
-            decision, memory = self.decisions.get(watched.address), self.memories[watched.address]
-            yield {
-                "address": watched.address,
-                "label": watched.label or None,
-                "policy": policy.name,
-                "floor": policy.energy.floor if policy.energy else None,
-                "available": decision.available if decision else None,
-                "in_flight": decision.in_flight if decision else None,
-                "decided_at": decision.at if decision else None,
-                "action": str(decision.action) if decision else None,
-                "reason": str(decision.reason) if decision else None,
-                "detail": (decision.detail or None) if decision else None,
-                "orders": [order_row(order) for order in live_orders(memory)],
-                "pauses": [{"since": p.since, "until": p.until, "reason": p.why or None} for p in memory.pauses],
-            }
 
     def spending(self, policy: "Policy") -> dict[str, Any]:
-        memory = next(iter(self.memories[address] for address in policy.watched()))
-        budget = policy.limits
-        return {
-            "policy": policy.name,
-            "spent_hour_trx": units.trx(memory.spent_hour_sun),
-            "spent_day_trx": units.trx(memory.spent_day_sun),
-            "budget_hour_trx": units.trx(budget.per_hour) if budget else None,
-            "budget_day_trx": units.trx(budget.per_day) if budget else None,
-        }
+        return rows.spending_row(policy, self.memories[next(policy.watched())])
 
 
 async def _gather(configuration: "Configuration", ledger: "Reader") -> State:
@@ -124,12 +97,6 @@ async def _gather(configuration: "Configuration", ledger: "Reader") -> State:
         },
         alerts=await ledger.standing_alerts(),
     )
-
-
-def live_orders(memory: Memory) -> list[Order]:
-    """The orders that still matter for an address: on the way, delivered, or unclear."""
-    live = [order for order in memory.rentals if order.state in OPEN]
-    return [*live, memory.unsettled] if memory.unsettled else live
 
 
 def _show_status(state: State) -> None:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from fractions import Fraction
 from urllib.parse import urlsplit
 
-from energyd.config.settings import Settings, is_plain
+from energyd.config.settings import Settings, TcpSocket, is_plain
 from energyd.config.source import Node
 from energyd.errors import Place
 from energyd.model import RENTAL_TIME, OrderLimits
@@ -123,6 +123,8 @@ def advice_on_settings(settings: Settings, root: Node, policies: tuple[Policy, .
         yield Advice(_at(root, "policies"), "no policy is enabled, so there is nothing to do")
     if settings.netts.api_key is None:
         yield Advice(_at(root, "netts"), "there is no key for Netts yet; the daemon does not start without one")
+    if isinstance(settings.listen, TcpSocket) and settings.token() is None:
+        yield Advice(_at(root, "listen"), "there is no listen_token yet; the daemon does not start without one")
     node = settings.node
     if node.api_keys and any(is_plain(url) for url in (node.url, *node.fallbacks)):
         yield Advice(_at(root, "node", "api_keys"), "these keys travel readable over http; use https")

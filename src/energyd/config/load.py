@@ -11,10 +11,21 @@ from glob import glob, has_magic
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from pydantic import SecretStr
+
 from energyd.config.advice import Advice, advice_on_policy, advice_on_settings
 from energyd.config.credentials import Variables
 from energyd.config.faults import shaped
-from energyd.config.settings import Settings, credential_file, is_loopback, read_key
+from energyd.config.settings import (
+    KEY_CREDENTIAL,
+    TOKEN_CREDENTIAL,
+    NettsSettings,
+    Settings,
+    TcpSocket,
+    credential_file,
+    is_loopback,
+    read_key,
+)
 from energyd.config.source import Node, file_name, read, why
 from energyd.errors import ConfigFault, ConfigFaults, Place
 from energyd.model import Mode, OrderLimits
@@ -87,6 +98,22 @@ def load(path: Path, environ: Mapping[str, str], *, need_key: bool = True) -> Co
     return Configuration(settings, policies.policies, _digest(settings, policies.policies), path, tuple(sorted(advice)))
 
 
+def load_settings(path: Path, environ: Mapping[str, str]) -> Settings:
+    """The settings alone, for what asks a running daemon: its policies may be in the middle of an edit.
+
+    Raises ConfigFaults as `load` does.
+    """
+    environ = Variables(environ)
+    root, faults = read(path, environ)
+    settings, more = (None, []) if root is None else shaped(Settings, root, path.absolute().parent)
+    if settings is not None and root is not None:
+        settings, wanting = _ready(settings, root, environ, need_key=False)
+        more += wanting
+    if settings is None or faults or more:
+        raise _sorted([*faults, *more])
+    return settings
+
+
 def load_policies(paths: Sequence[Path], environ: Mapping[str, str]) -> PolicySet:
     """The policies of files, folders and globs, without settings. Raises ConfigFaults as `load` does."""
     faults: list[ConfigFault] = []
@@ -122,23 +149,37 @@ def _digest(settings: Settings, policies: Iterable[Policy]) -> str:
 def _ready(
     settings: Settings, root: Node, environ: Mapping[str, str], *, need_key: bool
 ) -> tuple[Settings, list[ConfigFault]]:
-    """The settings with the key that stands elsewhere, and what the mode still asks for."""
+    """The settings with the secrets that stand elsewhere, and what the mode still asks for."""
     netts, node = settings.netts, root.path(("netts",))[-1]
-    file = netts.api_key_file or (None if netts.api_key else credential_file(environ))
-    faults = []
-    if file is not None:
-        try:
-            netts = netts.model_copy(update={"api_key": read_key(file)})
-        except ValueError as error:
-            problem, _, hint = str(error).partition("; ")
-            faults.append(ConfigFault(node.path(("api_key_file",))[-1].place, problem, hint))
-    elif netts.api_key is None and need_key:
+    found, faults = _secret(netts, "api_key", KEY_CREDENTIAL, node, environ)
+    netts = netts.model_copy(update={"api_key": found})
+    token, more = _secret(settings, "listen_token", TOKEN_CREDENTIAL, root, environ)
+    faults += more
+    if netts.api_key is None and need_key and not faults:
         hint = "write api_key or api_key_file below netts, or pass the systemd credential netts_api_key"
         faults.append(ConfigFault(node.key_place, "there is no key for Netts", hint))
+    if isinstance(settings.listen, TcpSocket) and token is None and need_key and not more:
+        hint = "write listen_token or listen_token_file, or pass the systemd credential listen_token"
+        faults.append(ConfigFault(root.path(("listen",))[-1].place, "listening on TCP needs a token", hint))
     if settings.mode is Mode.LIVE and netts.real_ip is None and not is_loopback(urlsplit(netts.url).hostname or ""):
         hint = "write the whitelisted address from which you leave as real_ip below netts"
         faults.append(ConfigFault(node.key_place, "live orders need 'real_ip'", hint))
-    return settings.model_copy(update={"netts": netts}), faults
+    return settings.model_copy(update={"netts": netts, "listen_token": token}), faults
+
+
+def _secret(
+    shape: NettsSettings | Settings, name: str, credential: str, node: Node, environ: Mapping[str, str]
+) -> tuple[SecretStr | None, list[ConfigFault]]:
+    """A secret that stands in the settings, in a file that they name, or in a systemd credential."""
+    written: SecretStr | None = getattr(shape, name)
+    file = getattr(shape, f"{name}_file") or (None if written else credential_file(credential, environ))
+    if file is None:
+        return written, []
+    try:
+        return read_key(file), []
+    except ValueError as error:
+        problem, _, hint = str(error).partition("; ")
+        return None, [ConfigFault(node.path((f"{name}_file",))[-1].place, problem, hint)]
 
 
 def _named_files(folder: Path, root: Node) -> list[Path]:

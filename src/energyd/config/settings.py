@@ -323,20 +323,39 @@ class Settings(Shape):
     """The ledger: a SQLite file that remembers what was ordered and spent."""
     listen: Listen = UnixSocket(Path("/run/energyd/energyd.sock"))
     """Where the control API, /metrics and the page to look at are: unix:PATH, or HOST:PORT on this machine."""
+    listen_token: Secret | None = None
+    """What clients of HOST:PORT must bring, better as ${LISTEN_TOKEN} than written out. A socket's file needs none."""
+    listen_token_file: FilePath | None = None
+    """A file with nothing but the token. Without token and file, the systemd credential listen_token is taken."""
     log: LogSettings = LogSettings()
     alerts: Annotated[tuple[AlertUrl, ...], listed] = ()
     """Notification URLs to which raised and cleared alerts are sent."""
 
+    model_config = ConfigDict(json_schema_extra={"not": {"required": ["listen_token", "listen_token_file"]}})
+
+    @field_validator("listen_token_file")
+    @classmethod
+    def _is_the_only_token(cls, file: Path | None, others: ValidationInfo) -> Path | None:
+        if file is not None and others.data.get("listen_token") is not None:
+            raise ValueError("both listen_token and listen_token_file are given; remove one")
+        return file
+
+    def token(self) -> str | None:
+        """What clients must bring: nothing where the permissions of a socket's file keep others out."""
+        if isinstance(self.listen, UnixSocket) or self.listen_token is None:
+            return None
+        return self.listen_token.get_secret_value()
+
 
 # --- the key from outside the file ----------------------------------------------------------------------------------
 
-CREDENTIAL = "netts_api_key"
+KEY_CREDENTIAL, TOKEN_CREDENTIAL = "netts_api_key", "listen_token"
 _KEY_BYTES_MAX = 4096
 
 
-def credential_file(environ: Mapping[str, str]) -> Path | None:
-    """The file of the systemd credential `netts_api_key`, when there is one."""
-    file = credentials.folder(environ) / CREDENTIAL
+def credential_file(name: str, environ: Mapping[str, str]) -> Path | None:
+    """The file of a systemd credential, when there is one."""
+    file = credentials.folder(environ) / name
     return file if os.path.lexists(file) else None
 
 

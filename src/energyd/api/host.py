@@ -1,0 +1,47 @@
+"""What the API is given of the daemon, and the form of its answers."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from starlette.responses import Response
+
+from energyd.engine import Engine
+from energyd.errors import ConfigFaults
+from energyd.ledger.ledger import Ledger
+from energyd.policy import Policy
+from energyd.telemetry import Log, dump_json
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A running daemon, as far as the API has to do with it."""
+
+    engine: Engine
+    ledger: Ledger
+    log: Log
+    now: Callable[[], datetime]
+    policies: Callable[[], Iterable[Policy]]
+    """All that are loaded, enabled or not."""
+    ailments: Callable[[], dict[str, str]]
+    """What keeps the daemon from its work: why, by `policies`, `node` and `ledger`."""
+    look_at: Callable[[Iterable[str]], None]
+    """Has addresses looked at now."""
+    reload: Callable[[], Awaitable[dict[str, Any] | ConfigFaults | None]]
+    """Reads the files again: what was taken over, or what is wrong with them."""
+    stopping: asyncio.Event
+    """Set when the daemon begins to stop."""
+
+    def enabled(self) -> list[Policy]:
+        return [policy for policy in self.policies() if policy.enabled]
+
+
+class Exact(Response):
+    """JSON with exact amounts."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        return dump_json(content) + b"\n"

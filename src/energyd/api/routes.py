@@ -1,0 +1,175 @@
+"""What can be read, and where the routes of what can be asked for are put together."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+
+from energyd import __version__, rows
+from energyd.api.bodies import CallsQuery, DecisionsQuery, NothingQuery, OrdersQuery, Wrong, query, takes
+from energyd.api.host import Exact, Host
+from energyd.core import calendar
+from energyd.errors import LedgerError
+from energyd.fields import read_address
+from energyd.model import AHEAD, Call
+from energyd.policy import Policy, WatchedAddress
+from energyd.telemetry import order_row
+
+PROBLEM = {
+    "description": "What is wrong, and what to do instead.",
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "required": ["error", "hint"],
+                "properties": {"error": {"type": "string"}, "hint": {"type": ["string", "null"]}},
+            }
+        }
+    },
+}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The answers beside the good one, for the OpenAPI page."""
+    return dict.fromkeys((401, 413, 422, 503, *statuses), PROBLEM)
+
+
+def the_host(request: Request) -> Host:
+    host = request.app.state.host
+    assert isinstance(host, Host)
+    return host
+
+
+TheHost = Annotated[Host, Depends(the_host)]
+router = APIRouter()
+_no_query = Depends(query(NothingQuery))
+
+
+# --- the daemon -----------------------------------------------------------------------------------------------------
+
+
+@router.get("/healthz", responses=problems(), dependencies=[_no_query])
+async def healthz() -> Exact:
+    """Whether the process lives."""
+    return Exact({"status": "ok", "version": __version__})
+
+
+@router.get("/readyz", responses=problems(), dependencies=[_no_query])
+async def readyz(host: TheHost) -> Exact:
+    """Whether policies are loaded, and node and ledger can be reached; 503 with the reasons when not."""
+    ailments = host.ailments()
+    try:
+        await host.ledger.get_meta("ledger_id")
+    except LedgerError as error:
+        ailments["ledger"] = str(error)
+    state = {part: ailments.get(part, "ok") for part in ("policies", "node", "ledger")}
+    if not ailments:
+        return Exact({"ready": True} | state)
+    problem = {"error": "; ".join(ailments.values()), "hint": "see the log and the alerts"}
+    return Exact({"ready": False} | state | problem, status_code=503)
+
+
+# --- what is known --------------------------------------------------------------------------------------------------
+
+
+@router.get("/v1/addresses", responses=problems(), dependencies=[_no_query])
+async def addresses(host: TheHost) -> Exact:
+    """The addresses with their energy, rentals, calls and pauses; what policies have spent; standing alerts."""
+    return Exact(
+        {
+            "at": host.now(),
+            "addresses": [
+                await _address_row(host, policy, watched) for policy in host.enabled() for watched in policy.addresses
+            ],
+            "policies": [await _spending_row(host, policy) for policy in host.enabled()],
+            "alerts": rows.alert_rows(await host.ledger.standing_alerts()),
+        }
+    )
+
+
+@router.get("/v1/addresses/{address}", responses=problems(404), dependencies=[_no_query])
+async def one_address(host: TheHost, address: str) -> Exact:
+    """One address, and its last decision with every need, source and guard."""
+    policy = watching(host, checked(address))
+    watched = next(each for each in policy.addresses if each.address == address)
+    decision = host.engine.latest.get(address)
+    row = await _address_row(host, policy, watched)
+    return Exact(row | {"decision": None if decision is None else rows.decision_row(decision, whole=True)})
+
+
+@router.get("/v1/decisions", responses=problems(), openapi_extra=takes(DecisionsQuery, "query"))
+async def decisions(host: TheHost, wanted: Annotated[DecisionsQuery, Depends(query(DecisionsQuery))]) -> Exact:
+    """Decisions that are written down, newest first. Those to hold are written every few seconds."""
+    found = await host.ledger.decisions(
+        address=wanted.address, since=wanted.since, limit=wanted.limit, with_repeats=not wanted.changes
+    )
+    return Exact([rows.decision_row(decision) for decision in found])
+
+
+@router.get("/v1/orders", responses=problems(), openapi_extra=takes(OrdersQuery, "query"))
+async def orders(host: TheHost, wanted: Annotated[OrdersQuery, Depends(query(OrdersQuery))]) -> Exact:
+    """Orders, newest first."""
+    found = await host.ledger.orders(
+        address=wanted.address, policy=wanted.policy, since=wanted.since, limit=wanted.limit
+    )
+    return Exact([order_row(order) for order in found])
+
+
+@router.get("/v1/calls", responses=problems(), openapi_extra=takes(CallsQuery, "query"))
+async def calls(host: TheHost, wanted: Annotated[CallsQuery, Depends(query(CallsQuery))]) -> Exact:
+    """Calls that are not over, and the next one of each rule of a policy, the first to be needed first."""
+    ahead = await host.ledger.calls(address=wanted.address, states=AHEAD)
+    next_ones = [call for call in await coming(host) if wanted.address in (None, call.address)]
+    found = sorted((*ahead, *next_ones), key=lambda call: (call.needed_by, call.call_id))
+    return Exact([priced(host, call) for call in found])
+
+
+# --- parts ----------------------------------------------------------------------------------------------------------
+
+
+async def _address_row(host: Host, policy: Policy, watched: WatchedAddress) -> dict[str, Any]:
+    memory = await host.ledger.memory(watched.address, policy.name, host.now())
+    decision = host.engine.latest.get(watched.address)
+    return rows.address_row(policy, watched, decision, memory, host.engine.known.prices.burn_sun)
+
+
+async def _spending_row(host: Host, policy: Policy) -> dict[str, Any]:
+    first = next(policy.watched())
+    return rows.spending_row(policy, await host.ledger.memory(first, policy.name, host.now()))
+
+
+def priced(host: Host, call: Call) -> dict[str, Any]:
+    """A call, and what the energy that it still needs would cost now."""
+    prices = host.engine.known.prices
+    return rows.call_at_price(call, prices)
+
+
+async def coming(host: Host) -> list[Call]:
+    """The next call of each rule and address that is not written down yet."""
+    now = host.now()
+    written = {call.call_id for call in await host.ledger.calls(since=now)}
+    found = []
+    for policy in host.enabled():
+        for rule in policy.planned_calls:
+            for address in policy.watched():
+                at = calendar.next_call_time(rule, now)
+                while at is not None and host.engine.calls.of_policy(policy, address, rule, at).call_id in written:
+                    at = calendar.next_call_time(rule, at)
+                if at is not None:
+                    found.append(host.engine.calls.of_policy(policy, address, rule, at))
+    return found
+
+
+def checked(address: str) -> str:
+    try:
+        return read_address(address)
+    except ValueError as error:
+        problem, _, hint = str(error).partition("; ")
+        raise Wrong(422, problem, hint) from None
+
+
+def watching(host: Host, address: str) -> Policy:
+    """The policy that watches an address. Raises Wrong."""
+    policy = host.engine.policies.get(address)
+    if policy is None:
+        raise Wrong(404, f"no policy watches {address}", "add it to the addresses of one, and reload")
+    return policy
