@@ -13,8 +13,8 @@ _HEAD = """\
 # Reference
 
 Every key of both files, as energyd reads them. `${NAME}` is replaced from the environment anywhere in a value. A key
-that is not listed here is a fault; `energyd check` says where it stands and what to write instead. `energyd schema config`
-and `energyd schema policy` print the same as JSON Schema, for editors.
+that is not listed here is a fault; `energyd check` says where it stands and what to write instead. For editors,
+`energyd schema config` and `energyd schema policy` print the same as JSON Schema.
 """
 _TITLES = {"config": "energyd.yaml", "policy": "A policy file"}
 _VARIABLE = "[A-Za-z_]"
