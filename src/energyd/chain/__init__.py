@@ -3,19 +3,20 @@
 Failure is a value or an error, never a zero: tronpy's own methods would read a node's error as no energy.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
 
-from energyd.chain import readings
+from energyd.chain import estimate, readings
 from energyd.chain.door import NodeFailed
 from energyd.chain.node import Node, NodeHealth, Pace
 from energyd.chain.readings import Head, Unusable
-from energyd.model import NoReading, Reading, Reason
+from energyd.model import ContractCall, Estimate, NoEstimate, NoReading, Reading, Reason
 
 __all__ = ["Chain", "Head", "NodeHealth"]
 
@@ -74,6 +75,22 @@ class Chain:
     async def lent_sun(self, address: str) -> int:
         """Sun of others' stake that gives the address energy now; rentals are such. Raises ChainUnavailable."""
         return await self._first(partial(_lent, address))
+
+    async def estimate(self, call: ContractCall) -> Estimate | NoEstimate:
+        """What calls would use now, with the address that makes them as caller.
+
+        The same arguments are asked about once. One question after the other, so that readings find room between them.
+        """
+        try:
+            used = {repr(each): await self._first(partial(_used, call, each)) for each in _unlike(call.arguments)}
+        except NodeFailed as failure:
+            return NoEstimate(failure.reason, failure.detail, self._now())
+        for found in used.values():
+            if isinstance(found, NoEstimate):
+                return replace(found, at=self._now())
+        figures = [found for each in call.arguments if isinstance(found := used[repr(each)], int)]
+        times = call.count if len(call.arguments) == 1 else 1
+        return Estimate(sum(figures) * times, max(figures), len(figures) * times, self._now())
 
     async def burn_price(self) -> int:
         """Sun that the chain burns for one unit of energy. Raises ChainUnavailable."""
@@ -134,6 +151,20 @@ class Chain:
 
 async def _lent(address: str, node: Node, _head: Head) -> int:
     return readings.read_lent(await node.ask("wallet/getaccount", {"address": address, "visible": True}), address)
+
+
+def _unlike(arguments: Sequence[tuple[Any, ...]]) -> Iterable[tuple[Any, ...]]:
+    return {repr(each): each for each in arguments}.values()
+
+
+async def _used(call: ContractCall, arguments: tuple[Any, ...], node: Node, head: Head) -> int | NoEstimate:
+    try:
+        return estimate.read_used(await node.ask(estimate.PATH, estimate.question(call, arguments)))
+    except estimate.CannotSay as error:
+        account = {"address": call.owner, "visible": True}
+        if readings.read_energy(await node.ask("wallet/getaccountresource", account)) is None:
+            return NoEstimate(Reason.NOT_ACTIVATED, "the chain knows no such account", head.block_at)
+        return NoEstimate(Reason.NO_ESTIMATE, str(error), head.block_at)
 
 
 async def _burn_price(node: Node, _head: Head) -> int:
