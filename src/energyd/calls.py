@@ -6,7 +6,7 @@ policy is written down when its time comes near, a node is asked what it uses, a
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import fields, replace
 from datetime import datetime, timedelta
 from random import Random
@@ -169,8 +169,7 @@ class Calls:
 
     def of_policy(self, policy: Policy, address: str, rule: PlannedCall, at: datetime) -> Call:
         """A call of a policy, as it is before anything is known of it."""
-        call_id = _id(policy.name, rule.name, address, at)
-        return life.of_rule(rule, policy=policy.name, address=address, at=at, call_id=call_id, now=self._now())
+        return of_policy(policy, address, rule, at, now=self._now())
 
     # --- what people and applications ask -----------------------------------------------------------------------------
 
@@ -331,9 +330,23 @@ class Calls:
             self.hurry([call.address])
 
 
-def _is_missed(call: Call) -> bool:
-    waits = call.origin is CallOrigin.ENSURE and call.state is CallState.OVER
-    return call.covered_at is None and (waits or call.state is CallState.MISSED)
+def of_policy(policy: Policy, address: str, rule: PlannedCall, at: datetime, *, now: datetime) -> Call:
+    """A call of a policy, as it is before anything is known of it."""
+    call_id = _id(policy.name, rule.name, address, at)
+    return life.of_rule(rule, policy=policy.name, address=address, at=at, call_id=call_id, now=now)
+
+
+def coming(policies: Iterable[Policy], written: Collection[str], now: datetime) -> list[Call]:
+    """The next call of each rule and address whose id is not among those that are `written` down."""
+    found = []
+    for policy in policies:
+        for rule in policy.planned_calls:
+            for address in policy.watched():
+                moment = calendar.next_call_time(rule, now)
+                while moment and (call := of_policy(policy, address, rule, moment, now=now)).call_id in written:
+                    moment = calendar.next_call_time(rule, moment)
+                found += [call] if moment else []
+    return found
 
 
 def _given_up(call: Call, why: str) -> Call:

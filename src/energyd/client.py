@@ -33,9 +33,9 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self._http.close()
 
-    def get(self, path: str) -> Any:
+    def get(self, path: str, *, within: float = ANSWER_WITHIN_SECONDS) -> Any:
         """What can be read there. Raises NoDaemon and NotPossible."""
-        return self._answer(self._ask("GET", path))
+        return self._answer(self._ask("GET", path, within=within))
 
     def post(self, path: str, body: dict[str, Any]) -> Any:
         """What was asked for. Raises NoDaemon and NotPossible."""

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Request
 from energyd import __version__, rows
 from energyd.api.bodies import CallsQuery, DecisionsQuery, NothingQuery, OrdersQuery, Wrong, query, takes
 from energyd.api.host import Exact, Host
-from energyd.core import calendar
+from energyd.calls import coming as calls_of_policies
 from energyd.errors import LedgerError
 from energyd.fields import read_address
 from energyd.model import AHEAD, Call
@@ -139,24 +139,14 @@ async def _spending_row(host: Host, policy: Policy) -> dict[str, Any]:
 
 def priced(host: Host, call: Call) -> dict[str, Any]:
     """A call, and what the energy that it still needs would cost now."""
-    prices = host.engine.known.prices
-    return rows.call_at_price(call, prices)
+    return rows.call_at_price(call, host.engine.known.prices)
 
 
 async def coming(host: Host) -> list[Call]:
     """The next call of each rule and address that is not written down yet."""
     now = host.now()
     written = {call.call_id for call in await host.ledger.calls(since=now)}
-    found = []
-    for policy in host.enabled():
-        for rule in policy.planned_calls:
-            for address in policy.watched():
-                at = calendar.next_call_time(rule, now)
-                while at is not None and host.engine.calls.of_policy(policy, address, rule, at).call_id in written:
-                    at = calendar.next_call_time(rule, at)
-                if at is not None:
-                    found.append(host.engine.calls.of_policy(policy, address, rule, at))
-    return found
+    return calls_of_policies(host.enabled(), written, now)
 
 
 def checked(address: str) -> str:

@@ -1,5 +1,7 @@
 """Commands that ask the running daemon: ensure, pause, resume, reload."""
 
+import json as json_module
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -40,10 +42,25 @@ def wanted(
         "energy": energy,
         "contract": contract,
         "function": function,
-        "arguments": arguments or None,
+        "arguments": typed(arguments or (), function) or None,
         "count": count,
     }
     return printing.known(body)
+
+
+def typed(arguments: Sequence[str], function: str | None) -> list[Any]:
+    """The arguments as the types of the function want them: numbers, true and false, and lists are read as JSON."""
+    kinds = (function or "").partition("(")[2].rstrip(")").split(",")
+    return [_typed(text, kinds[number] if number < len(kinds) else "") for number, text in enumerate(arguments)]
+
+
+def _typed(text: str, kind: str) -> Any:
+    if not kind.endswith("]") and not kind.startswith(("uint", "int", "bool")):
+        return text
+    try:
+        return json_module.loads(text)
+    except ValueError:
+        return text
 
 
 def ensure(

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from energyd import __version__
-from energyd.cli import asking, control, files, orders, views
+from energyd.cli import asking, control, files, orders, planning, views
 from energyd.errors import ConfigFaults, EnergydError
 
 EXIT_FAILED = 1
@@ -36,6 +36,7 @@ for command in (
     views.status,
     views.decisions,
     views.explain,
+    planning.plan,
     asking.ensure,
     asking.pause,
     asking.resume,
@@ -43,6 +44,7 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(orders.app, name="orders")
+app.add_typer(planning.app, name="calls")
 
 
 @app.command()

@@ -5,7 +5,7 @@ import os
 import socket
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rich.table import Table
+
+    from energyd.config.settings import Settings
 
 app = typer.Typer(invoke_without_command=True, no_args_is_help=False)
 
@@ -64,17 +66,29 @@ def settle(
 
     Only an unresolved order can be settled, and only once. Saying --not-placed of an order that was placed pays twice.
     """
-    configuration = options.load_configuration(config)
-    order = asyncio.run(_settle(configuration.settings.state, key, placed=placed))
+    row = _settled_by_daemon(options.load_settings(config), key, placed=placed)
     if json:
-        from energyd.telemetry import order_row
-
-        printing.print_json(order_row(order))
+        printing.print_json(row)
     else:
-        print(f"order {order.key[:12]} for {order.address} is settled as {order.state}")
+        print(f"order {row['order_key'][:12]} for {row['address']} is settled as {row['state']}")
 
 
-async def _settle(path: "Path", key: str, *, placed: bool) -> Order:
+def _settled_by_daemon(settings: "Settings", key: str, *, placed: bool) -> dict[str, Any]:
+    """The order as the daemon has settled it; while none runs, as it is settled here."""
+    from energyd.client import Client
+    from energyd.errors import NoDaemon
+    from energyd.telemetry import order_row
+
+    who = os.environ.get("SUDO_USER") or os.environ.get("USER") or "an operator"
+    try:
+        with Client(settings) as client:
+            settled: dict[str, Any] = client.post(f"/v1/orders/{key}/settle", {"placed": placed, "who": who})
+    except NoDaemon:
+        return order_row(asyncio.run(_settle(settings.state, key, who, placed=placed)))
+    return settled
+
+
+async def _settle(path: "Path", key: str, who: str, *, placed: bool) -> Order:
     from energyd.core.order import Event
     from energyd.errors import LedgerError
     from energyd.ledger.ledger import Ledger
@@ -84,7 +98,6 @@ async def _settle(path: "Path", key: str, *, placed: bool) -> Order:
     if found.state is not OrderState.UNRESOLVED:
         raise LedgerError(f"order {found.key[:12]} is {found.state}; only an unresolved order can be settled")
     now = datetime.now(UTC)
-    who = os.environ.get("SUDO_USER") or os.environ.get("USER") or "an operator"
     async with Ledger.open(path, now=now, host=socket.gethostname(), exclusive=False) as ledger:
         event = Event.SETTLED_PLACED if placed else Event.SETTLED_NOT_PLACED
         return await ledger.record(found, event, now, detail=f"settled by {who}")

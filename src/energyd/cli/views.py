@@ -13,7 +13,20 @@ import typer
 
 from energyd import rows, units
 from energyd.cli import options, printing
-from energyd.model import Action, Alert, Decision, Guard, Memory, OrderState, Reason
+from energyd.model import (
+    AHEAD,
+    Action,
+    Alert,
+    Call,
+    CallState,
+    Decision,
+    Guard,
+    Memory,
+    Need,
+    OrderState,
+    Reason,
+    Source,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -119,11 +132,25 @@ def _show_status(state: State) -> None:
     console.print(table)
     for policy in state.policies:
         _show_spending(console, state.spending(policy))
+    for call in (call for memory in state.memories.values() for call in memory.calls):
+        console.print(_call_text(call), highlight=False)
     for alert, since in state.alerts:
         console.print(f"[bold red]{alert.name}[/] since {since:%Y-%m-%d %H:%M} UTC: {alert.summary}", highlight=False)
-    for pause in {pause for memory in state.memories.values() for pause in memory.pauses}:
+    for pause in dict.fromkeys(pause for memory in state.memories.values() for pause in memory.pauses):
         whose = pause.address or pause.policy or "everything"
-        console.print(f"[yellow]paused[/] {whose} since {pause.since:%Y-%m-%d %H:%M} UTC {pause.why}", highlight=False)
+        until = "" if pause.until is None else f" until {pause.until:%Y-%m-%d %H:%M} UTC"
+        why = f": {pause.why}" if pause.why else ""
+        console.print(f"[yellow]paused[/] {whose} since {pause.since:%Y-%m-%d %H:%M} UTC{until}{why}", highlight=False)
+
+
+def _call_text(call: Call) -> str:
+    colour = {CallState.COVERED: "green", CallState.MISSED: "red"}.get(call.state, "default")
+    energy = "unknown" if call.energy is None else f"{call.energy:,}"
+    kept = f"{call.at:%m-%d %H:%M:%S} UTC, kept until {call.until:%H:%M:%S}"
+    why = f": {call.detail}" if call.detail else ""
+    return (
+        f"call {call.name} of {printing.short(call.address)} at {kept}: {energy} energy, [{colour}]{call.state}[/]{why}"
+    )
 
 
 def _energy_cells(decision: Decision | None, policy: "Policy") -> tuple[str, str, str]:
@@ -203,10 +230,8 @@ def decisions(
 
 
 def _show_decisions(found: Sequence[Decision], *, json: bool) -> None:
-    from energyd.telemetry import decision_fields
-
     if json:
-        printing.print_json([{"at": decision.at} | printing.known(decision_fields(decision)) for decision in found])
+        printing.print_json([rows.decision_row(decision) for decision in found])
         return
     if not found:
         print("No decisions.")
@@ -227,11 +252,11 @@ def _show_decisions(found: Sequence[Decision], *, json: bool) -> None:
 
 
 def _print_lines(found: Sequence[Decision], *, json: bool) -> None:
-    from energyd.telemetry import decision_fields, dump_json
+    from energyd.telemetry import dump_json
 
     for decision in found:
         if json:
-            sys.stdout.write(dump_json({"at": decision.at} | printing.known(decision_fields(decision))).decode() + "\n")
+            sys.stdout.write(dump_json(rows.decision_row(decision)).decode() + "\n")
         else:
             line = f"{decision.at:%H:%M:%S} {printing.short(decision.address)} {decision.action} {decision.reason}"
             sys.stdout.write(f"{line} {decision.detail}".rstrip() + "\n")
@@ -250,22 +275,25 @@ def explain(
     configuration = options.load_configuration(config)
     wanted = options.checked_address(address)
 
-    async def read(ledger: "Reader") -> Decision | None:
-        return next((decision for decision in await ledger.latest_decisions() if decision.address == wanted), None)
+    async def read(ledger: "Reader") -> tuple[Decision | None, Sequence[Call]]:
+        latest = {decision.address: decision for decision in await ledger.latest_decisions()}
+        return latest.get(wanted), await ledger.calls(address=wanted, states=AHEAD)
 
-    decision = with_ledger(configuration, read)
+    from energyd.config.advice import BURN_SUN
+
+    decision, calls = with_ledger(configuration, read)
     if decision is None:
         raise typer.BadParameter(f"no decision about {wanted} is in the ledger")
     if json:
-        from energyd.telemetry import decision_fields
+        from energyd.telemetry import call_row
 
-        fields = printing.known(decision_fields(decision))
-        printing.print_json({"at": decision.at} | fields | {"guards": decision.guards})
+        found = [call_row(call, BURN_SUN) for call in calls]
+        printing.print_json(rows.decision_row(decision, whole=True) | {"calls": found})
     else:
-        _show_explanation(decision)
+        _show_explanation(decision, calls)
 
 
-def _show_explanation(decision: Decision) -> None:
+def _show_explanation(decision: Decision, calls: Sequence[Call]) -> None:
     console = printing.console()
     console.print(f"[bold]{decision.address}[/], policy {decision.policy}, {decision.at:%Y-%m-%d %H:%M:%S} UTC")
     console.print(f"{_reason_text(decision)}{f': {decision.detail}' if decision.detail else ''}", highlight=False)
@@ -281,8 +309,41 @@ def _show_explanation(decision: Decision) -> None:
         if value is not None or name == "available":
             figures.add_row(name, "unknown" if value is None else f"{value:,}", meaning)
     console.print(figures)
+    if decision.needs:
+        console.print(_need_table(decision.needs))
+    if decision.sources:
+        console.print(_source_table(decision.sources))
     if decision.guards:
         console.print(_guard_table(decision.guards))
+    for call in calls:
+        if call.highest is not None:
+            console.print(_fee_limit_text(call, call.highest), highlight=False)
+
+
+def _need_table(needs: Sequence[Need]) -> "Table":
+    table = printing.table("demand", ">energy", "from (UTC)", "until (UTC)")
+    for need in needs:
+        what = f"{need.reason}: {need.call}" if need.call else str(need.reason)
+        until = "no end in sight" if need.until_at is None else f"{need.until_at:%m-%d %H:%M:%S}"
+        table.add_row(what, printing.number(need.energy), f"{need.from_at:%m-%d %H:%M:%S}", until)
+    return table
+
+
+def _source_table(sources: Sequence[Source]) -> "Table":
+    table = printing.table("supply", ">energy", "until (UTC)")
+    for source in sources:
+        table.add_row(source.what, f"{source.energy:,}", f"{source.until_at:%m-%d %H:%M:%S}" if source.until_at else "")
+    return table
+
+
+def _fee_limit_text(call: Call, highest: int) -> str:
+    from energyd.config.advice import BURN_SUN
+
+    cost = units.trx_text(units.cost_sun(highest, BURN_SUN))
+    return (
+        f"call {call.name}: its dearest transaction uses {highest:,} energy and needs a fee_limit of at least that "
+        f"times the burn price, rented or not: {cost} at {BURN_SUN} sun"
+    )
 
 
 def _order_meaning(decision: Decision) -> str:

@@ -129,7 +129,7 @@ def _own(rentals: Sequence[Order]) -> int:
 
 
 def _left(reading: Reading, amounts: Iterable[int], at: datetime) -> int:
-    limit, used = reading.energy_limit, _recovered(reading.energy_used, at - reading.read_at)
+    limit, used = reading.energy_limit, recovered(reading.energy_used, at - reading.read_at)
     for amount in amounts:
         share = min(amount, limit)
         if share:
@@ -138,7 +138,7 @@ def _left(reading: Reading, amounts: Iterable[int], at: datetime) -> int:
     return limit - used
 
 
-def _recovered(used: int, passed: timedelta) -> int:
+def recovered(used: int, passed: timedelta) -> int:
     left = max(RECOVERY_TIME - max(passed, timedelta(0)), timedelta(0))
     return -(-used * (left // _MICROSECOND) // (RECOVERY_TIME // _MICROSECOND))
 
