@@ -17,6 +17,8 @@ from energyd.telemetry import dump_json
 JOURNAL = "/run/systemd/journal/socket"
 PATIENCE_SECONDS = 0.25
 """The most that a message to systemd may hold up the daemon: systemd reads them at once, unless it is stuck itself."""
+ITEMS_MAX = 100
+"""The journal drops an entry of more than 1024 fields as a whole; the line that stands for it has all items."""
 _PRIORITIES = {"debug": b"7", "info": b"6", "warning": b"4", "error": b"3"}
 _IN_THE_JOURNAL_ANYWAY = ("timestamp", "level")
 _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL
@@ -106,25 +108,29 @@ class Journal:
             return not has_room
         return True
 
+    def close(self) -> None:
+        self._socket.close()
+
     def _send_file(self, entry: bytes) -> None:
         file = os.memfd_create("energyd-journal-entry", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         try:
             with os.fdopen(file, "wb", closefd=False) as stream:
                 stream.write(entry)
             fcntl.fcntl(file, fcntl.F_ADD_SEALS, _SEALS)
-            socket.send_fds(self._socket, [], [file], 0, self._address)
+            rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack("i", file))
+            self._socket.sendmsg((), (rights,), 0, self._address)  # Python's send_fds does not heed the address
         finally:
             os.close(file)
 
 
 def _fields(event: Mapping[str, object], line: bytes) -> Iterator[tuple[str, bytes]]:
-    """A list becomes one field for each of its items: the journal allows a name more than once."""
+    """A list becomes one field for each of its first items: the journal allows a name more than once."""
     yield "MESSAGE", line
     yield "PRIORITY", _PRIORITIES[str(event["level"])]
     yield "SYSLOG_IDENTIFIER", b"energyd"
     for name, value in event.items():
         if name not in _IN_THE_JOURNAL_ANYWAY:
-            for one in value if isinstance(value, list | tuple) else (value,):
+            for one in value[:ITEMS_MAX] if isinstance(value, list | tuple) else (value,):
                 yield name.upper(), one.encode() if isinstance(one, str) else dump_json(one).strip(b'"')
 
 

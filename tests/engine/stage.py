@@ -21,6 +21,7 @@ from energyd.sandbox.node import Node
 from energyd.sandbox.virtual_time import VirtualLoop
 from energyd.sandbox.wire import Wire
 from energyd.sandbox.world import World
+from energyd.systemd import Manager
 from energyd.telemetry import Log
 
 EPOCH = datetime(2026, 1, 5, tzinfo=UTC)
@@ -81,7 +82,13 @@ class Stage:
             (folder / f"{policy['policy']}.yaml").write_text(json.dumps(policy))
         (self.folder / "energyd.yaml").write_text(json.dumps(SETTINGS | settings))
 
-    def build(self, *policies: dict[str, Any], mode: Mode = Mode.LIVE, host: str = "host") -> Daemon:
+    def build(
+        self,
+        *policies: dict[str, Any],
+        mode: Mode = Mode.LIVE,
+        host: str = "host",
+        manager: Manager | None = None,
+    ) -> Daemon:
         """The real daemon; without policies from the files that are there, or else with one plain policy."""
         if policies or not (self.folder / "policies").exists():
             self.write(*policies)
@@ -97,6 +104,7 @@ class Stage:
             host=host,
             wire=self.wire.transport(host),
             reload=lambda: load(self.folder / "energyd.yaml", {}),
+            manager=manager,
         )
 
     async def prepared(self, *policies: dict[str, Any], mode: Mode = Mode.LIVE) -> Daemon:
