@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "energyd"
 
-VOCABULARY = {"units", "errors", "fields", "policy", "model"}
+VOCABULARY = {"units", "errors", "fields", "arguments", "policy", "model"}
 EDGES = {"chain", "netts", "ledger", "telemetry", "notify", "systemd", "metrics", "rows"}
 ENGINE = {"engine", "orders", "known", "calls", "hosting", "rounds", "alarms", "recall"}
 
@@ -20,7 +20,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "units": set(),
     "errors": set(),
     "fields": {"units"},
-    "policy": {"fields", "units"},
+    "arguments": {"fields"},
+    "policy": {"fields", "units", "arguments"},
     "model": {"policy", "fields", "units"},
     "core": VOCABULARY,
     "chain": VOCABULARY | {"telemetry"},
@@ -43,7 +44,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "api": VOCABULARY | EDGES | ENGINE | {"core", "config"},
     "daemon": VOCABULARY | EDGES | ENGINE | {"core", "config", "api"},
     "client": VOCABULARY | {"config"},
-    "cli": VOCABULARY | EDGES | ENGINE | {"core", "config", "daemon", "client", "sandbox"},
+    "doctor": VOCABULARY | EDGES | {"config", "client"},
+    "cli": VOCABULARY | EDGES | ENGINE | {"core", "config", "daemon", "client", "doctor", "sandbox"},
     "sandbox": {"units"},
     "__main__": {"cli"},
 }

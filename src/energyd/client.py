@@ -1,12 +1,13 @@
 """How commands ask a running daemon: HTTP over its Unix socket or loopback TCP."""
 
 import json
+import socket
 from decimal import Decimal
 from typing import Any, Self
 
 import httpx
 
-from energyd.config.settings import Settings, TcpSocket
+from energyd.config.settings import Settings, TcpSocket, UnixSocket
 from energyd.errors import NoDaemon, NotPossible
 
 CONNECT_WITHIN_SECONDS = 5.0
@@ -61,8 +62,9 @@ class Client:
     ) -> httpx.Response:
         limits = httpx.Timeout(within, connect=CONNECT_WITHIN_SECONDS)
         try:
+            self._knock()
             return self._http.request(method, path, json=body, timeout=limits)
-        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+        except (OSError, httpx.ConnectError, httpx.ConnectTimeout) as error:
             hint = "start it with `energyd run`"
             if "Permission" in str(error):
                 hint = "its socket is for its own user and group; use sudo"
@@ -71,6 +73,13 @@ class Client:
             raise NoDaemon(
                 f"the daemon on {self._place} went away without an answer ({type(error).__name__}); see its log"
             ) from None
+
+    def _knock(self) -> None:
+        """Raises OSError when nobody listens on the socket; httpcore would leave its own one open then."""
+        if isinstance(self._place, UnixSocket):
+            with socket.socket(socket.AF_UNIX) as knocking:
+                knocking.settimeout(CONNECT_WITHIN_SECONDS)
+                knocking.connect(str(self._place.path))
 
     def _answer(self, response: httpx.Response) -> Any:
         found = _json(response)

@@ -18,7 +18,7 @@ from energyd.chain.node import Node, NodeHealth, Pace
 from energyd.chain.readings import Head, Unusable
 from energyd.model import ContractCall, Estimate, NoEstimate, NoReading, Reading, Reason
 
-__all__ = ["Chain", "Head", "NodeHealth"]
+__all__ = ["Chain", "Head", "NodeHealth", "takes_keys"]
 
 T = TypeVar("T")
 
@@ -51,7 +51,7 @@ class Chain:
         self._now = now
         self._transport = transport or _aiohttp(max_in_flight)
         pace = Pace(max_rps, max_in_flight)
-        keyed = [url for url in urls if _is_trongrid(url)] or urls[:1]
+        keyed = takes_keys(urls)
         self._nodes = [
             Node(
                 url,
@@ -176,6 +176,11 @@ async def _burn_price(node: Node, _head: Head) -> int:
 
 async def _newest(_node: Node, head: Head) -> Head:
     return head
+
+
+def takes_keys(urls: Sequence[str]) -> Sequence[str]:
+    """Of the nodes of a configuration those that its API keys are for; no other may see them."""
+    return [url for url in urls if _is_trongrid(url)] or urls[:1]
 
 
 def _is_trongrid(url: str) -> bool:

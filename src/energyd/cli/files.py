@@ -46,7 +46,7 @@ def check(
             said = [] if offline else asyncio.run(_ask(configuration))
     except ConfigFaults as faults:
         if json:
-            _print_faults(faults)
+            print_faults(faults)
             raise typer.Exit(78) from None
         raise
     if json:
@@ -55,7 +55,7 @@ def check(
         _show_checked(policies, advice, said)
 
 
-def _print_faults(faults: Any) -> None:
+def print_faults(faults: Any) -> None:
     printing.print_json(
         {
             "ok": False,

@@ -51,6 +51,7 @@ def _listen(port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((LOOPBACK, port))
+        listener.listen()
     except OSError as error:
         raise typer.BadParameter(f"port {port} cannot be had: {error.strerror}; choose another, 0 for any") from None
     return listener

@@ -94,6 +94,17 @@ def hold(path: Path) -> int:
     return held
 
 
+def holder(path: Path) -> int | None:
+    """The process that holds a ledger as its daemon. It only looks: trying to lock would keep a starting daemon out."""
+    try:
+        lock = path.with_name(path.name + ".lock")
+        place = f":{lock.stat().st_ino} "
+        held = any("FLOCK" in line and place in line for line in Path("/proc/locks").read_text().splitlines())
+        return int(lock.read_text()) if held else None
+    except (OSError, ValueError):
+        return None
+
+
 # --- connections ----------------------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,60 @@
+"""`energyd doctor`: asks everything that energyd depends on."""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import typer
+
+from energyd.cli import files, options, printing
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from energyd.doctor.findings import Finding
+
+_MARKS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "broken": "[red]✗[/]"}
+
+
+def doctor(config: options.Config = None, json: options.Json = False) -> None:
+    """Test the node, the key, the whitelist, the balance, the clock, the ledger and the daemon; say what to do.
+
+    It spends nothing and does not disturb a running daemon. Exits with 1 when something is broken.
+    """
+    from energyd.doctor.probes import examine
+    from energyd.errors import ConfigFaults
+
+    try:
+        configuration = options.load_configuration(config)
+    except ConfigFaults as faults:
+        if json:
+            files.print_faults(faults)
+            raise typer.Exit(78) from None
+        raise
+    found = asyncio.run(examine(configuration, lambda: datetime.now(UTC)))
+    ok = not any(finding.state == "broken" for finding in found)
+    if json:
+        printing.print_json({"ok": ok, "checks": [_row(finding) for finding in found]})
+    else:
+        _show(found)
+    raise typer.Exit(0 if ok else 1)
+
+
+def _row(finding: "Finding") -> dict[str, object]:
+    return {
+        "check": finding.check,
+        "state": str(finding.state),
+        "found": finding.found,
+        "todo": finding.todo or None,
+    }
+
+
+def _show(found: "Sequence[Finding]") -> None:
+    from rich.markup import escape
+
+    console = printing.console()
+    width = max(len(finding.check) for finding in found)
+    for finding in found:
+        todo = f" → {finding.todo}" if finding.todo else ""
+        line = f"{_MARKS[finding.state]} {finding.check:<{width}}  {escape(finding.found + todo)}"
+        console.print(line, highlight=False, soft_wrap=True)
