@@ -33,7 +33,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return dict.fromkeys((401, 413, 422, 503, *statuses), PROBLEM)
 
 
-def the_host(request: Request) -> Host:
+async def the_host(request: Request) -> Host:  # async, so that no thread is asked
     host = request.app.state.host
     assert isinstance(host, Host)
     return host
