@@ -336,7 +336,7 @@ GOOD = {"address": CAROL, "energy": 65_000}
         ("/v1/ensure", {"address": CAROL}, "does not say how much energy"),
         ("/v1/ensure", GOOD | {"adress": CAROL}, "did you mean 'address'?"),
         ("/v1/ensure", GOOD | {"energy": 0}, "out of range"),
-        ("/v1/ensure", GOOD | {"energy": 1.5}, "is not an amount of energy"),
+        ("/v1/ensure", GOOD | {"energy": 1.5}, "1.5 is not a whole number"),
         ("/v1/ensure", GOOD | {"energy": True}, "is not an amount of energy"),
         ("/v1/ensure", GOOD | {"for": 600}, "write it like '90s'"),
         ("/v1/ensure", GOOD | {"by": "tomorrow"}, "is not a moment"),

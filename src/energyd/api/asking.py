@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 
 from energyd import rows
+from energyd.api.answers import Ensured, Order, Pause, PricedCall, Reloaded, Resumed, answers
 from energyd.api.bodies import (
     CallBody,
     EnsureBody,
@@ -22,19 +23,20 @@ from energyd.api.bodies import (
     takes,
 )
 from energyd.api.host import Exact, Host
-from energyd.api.routes import TheHost, coming, priced, problems, watching
+from energyd.api.routes import TheHost, coming, priced, watching
 from energyd.core.order import Event
 from energyd.errors import ConfigFaults, LedgerError
 from energyd.model import AHEAD, Call, OrderState
 from energyd.telemetry import LogEvent, order_row
 
 router = APIRouter()
+_no_query = Depends(query(NothingQuery))
 
 
 # --- energy ---------------------------------------------------------------------------------------------------------
 
 
-@router.post("/v1/ensure", responses=problems(404, 409), openapi_extra=takes(EnsureBody, "body"))
+@router.post("/v1/ensure", responses=answers(Ensured, 400, 404, 409), openapi_extra=takes(EnsureBody, "body"))
 async def ensure(request: Request, host: TheHost, wanted: Annotated[EnsureBody, Depends(body(EnsureBody))]) -> Exact:
     """Ask for energy and wait until it is on chain: 200 then, 409 with the reason when it will not be.
 
@@ -94,7 +96,12 @@ async def _gone(request: Request) -> None:
 # --- calls ----------------------------------------------------------------------------------------------------------
 
 
-@router.post("/v1/calls", status_code=201, responses=problems(404, 409), openapi_extra=takes(CallBody, "body"))
+@router.post(
+    "/v1/calls",
+    status_code=201,
+    responses=answers(PricedCall, 400, 404, 409, status=201),
+    openapi_extra=takes(CallBody, "body"),
+)
 async def add_call(host: TheHost, wanted: Annotated[CallBody, Depends(body(CallBody))]) -> Exact:
     """Plan a call: its energy will be on chain `lead` before and kept until `hold` after it."""
     watching(host, wanted.address)
@@ -110,7 +117,9 @@ async def add_call(host: TheHost, wanted: Annotated[CallBody, Depends(body(CallB
     return Exact(priced(host, call), status_code=201)
 
 
-@router.delete("/v1/calls/{call_id}", responses=problems(404, 409), dependencies=[Depends(query(NothingQuery))])
+@router.delete(
+    "/v1/calls/{call_id}", responses=answers(PricedCall, 404, 409), dependencies=[Depends(query(NothingQuery))]
+)
 async def cancel_call(host: TheHost, call_id: str) -> Exact:
     """End a call, one of a policy this one time only. What was rented for it stays rented."""
     try:
@@ -128,7 +137,7 @@ async def cancel_call(host: TheHost, call_id: str) -> Exact:
 # --- spending -------------------------------------------------------------------------------------------------------
 
 
-@router.post("/v1/pause", responses=problems(404), openapi_extra=takes(PauseBody, "body"))
+@router.post("/v1/pause", responses=answers(Pause, 400, 404), openapi_extra=takes(PauseBody, "body"))
 async def pause(host: TheHost, wanted: Annotated[PauseBody, Depends(body(PauseBody))]) -> Exact:
     """Stop spending; watching and logging go on. Orders that are on their way still arrive."""
     addresses = _affected(host, wanted)
@@ -146,7 +155,7 @@ async def pause(host: TheHost, wanted: Annotated[PauseBody, Depends(body(PauseBo
     return Exact(rows.pause_row(paused))
 
 
-@router.post("/v1/resume", responses=problems(404), openapi_extra=takes(ResumeBody, "body"))
+@router.post("/v1/resume", responses=answers(Resumed, 400, 404), openapi_extra=takes(ResumeBody, "body"))
 async def resume(host: TheHost, wanted: Annotated[ResumeBody, Depends(body(ResumeBody))]) -> Exact:
     """Lift the pause of exactly this policy, this address, or everything."""
     if not await host.ledger.resume(wanted.policy, wanted.address, host.now()):
@@ -175,7 +184,9 @@ def _whose(pause: Any) -> str:
     return str(pause.address or pause.policy or "everything")
 
 
-@router.post("/v1/orders/{key}/settle", responses=problems(404, 409), openapi_extra=takes(SettleBody, "body"))
+@router.post(
+    "/v1/orders/{key}/settle", responses=answers(Order, 400, 404, 409), openapi_extra=takes(SettleBody, "body")
+)
 async def settle(host: TheHost, key: str, wanted: Annotated[SettleBody, Depends(body(SettleBody))]) -> Exact:
     """Say what became of an unresolved order, after looking at the account at Netts."""
     try:
@@ -194,7 +205,7 @@ async def settle(host: TheHost, key: str, wanted: Annotated[SettleBody, Depends(
 # --- files ----------------------------------------------------------------------------------------------------------
 
 
-@router.post("/v1/reload", responses=problems(409), openapi_extra=takes(NothingBody, "body"))
+@router.post("/v1/reload", responses=answers(Reloaded, 400, 409), openapi_extra=takes(NothingBody, "body"))
 async def reload(host: TheHost, _nothing: Annotated[NothingBody, Depends(body(NothingBody))]) -> Exact:
     """Read settings and policies again: all of them are taken over, or none."""
     found = await host.reload()

@@ -138,6 +138,8 @@ class EnsureBody(Wanted):
     name: Name = "ensure"
     """What the log calls it."""
 
+    model_config = ConfigDict(json_schema_extra=_ENERGY_OR_CALLS | {"not": {"required": ["by", "timeout"]}})
+
     @model_validator(mode="after")
     def _waits_until_one_moment(self) -> "EnsureBody":
         if self.by is not None and "timeout" in self.model_fields_set:
@@ -263,21 +265,28 @@ def query(kind: type[S]) -> Callable[[Request], Awaitable[S]]:
 def takes(kind: type[Shape], where: str) -> dict[str, Any]:
     """The part of the OpenAPI page about what is read: as JSON body, or as parameters of the query."""
     schema = kind.model_json_schema()
+    parts = {name: _said(part) for name, part in schema.get("properties", {}).items()}
     if where == "body":
-        required = bool(schema.get("required"))
-        return {"requestBody": {"required": required, "content": {"application/json": {"schema": schema}}}}
+        content = {"application/json": {"schema": schema | {"properties": parts}}}
+        return {"requestBody": {"required": bool(schema.get("required")), "content": content}}
     parameters = [
-        {"name": name, "in": "query", "required": False, "schema": _without_null(part)}
-        for name, part in schema.get("properties", {}).items()
+        {"name": name, "in": "query", "required": False, "schema": _as_number(part)} for name, part in parts.items()
     ]
     return {"parameters": parameters} if parameters else {}
 
 
-def _without_null(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """A parameter of a query is there or not; it cannot be null."""
+def _said(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """A key is there or not; it is never null."""
     forms = [form for form in schema.get("anyOf", ()) if form != {"type": "null"}]
-    rest = {name: value for name, value in schema.items() if name not in ("anyOf", "default")}
+    rest = {name: value for name, value in schema.items() if name != "anyOf" and (name, value) != ("default", None)}
     return rest | ({"anyOf": forms} if len(forms) > 1 else forms[0] if forms else {})
+
+
+def _as_number(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """In a query all is text, so that a number has one form only."""
+    number = next((form for form in schema.get("anyOf", ()) if form.get("type") == "integer"), None)
+    rest = {name: value for name, value in schema.items() if name != "anyOf"}
+    return dict(schema) if number is None else rest | number
 
 
 def _nothing_in_query(request: Request) -> None:
@@ -287,13 +296,22 @@ def _nothing_in_query(request: Request) -> None:
 
 
 def _json(content: bytes) -> object:
-    def no_number(text: str) -> object:
-        raise ValueError(f"{text} is no number of JSON")
-
     try:
-        return json.loads(content, object_pairs_hook=_once, parse_float=str, parse_constant=no_number)
+        return json.loads(content, object_pairs_hook=_once, parse_float=_whole, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
         raise Wrong(400, f"the body is not JSON: {error}", 'write it like {"address": "T…", "energy": 65000}') from None
+
+
+def _whole(text: str) -> int:
+    """1.0 is the whole number 1 for JSON; nothing here has parts."""
+    number = float(text)
+    if not number.is_integer() or abs(number) > MAX_ENERGY:
+        raise Wrong(422, f"{text} is not a whole number", "write amounts as whole numbers")
+    return int(number)
+
+
+def _no_number(text: str) -> object:
+    raise ValueError(f"{text} is no number of JSON")
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -301,6 +319,8 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     for key, value in pairs:
         if key in found:
             raise Wrong(422, f"{shown(key)} stands twice", "remove one of the two")
+        if value is None:
+            raise Wrong(422, f"{shown(key)} is null", "leave it out")
         found[key] = value
     return found
 

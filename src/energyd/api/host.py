@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from starlette.responses import Response
+from starlette.responses import JSONResponse
 
 from energyd.engine import Engine
 from energyd.errors import ConfigFaults
@@ -38,10 +38,8 @@ class Host:
         return [policy for policy in self.policies() if policy.enabled]
 
 
-class Exact(Response):
+class Exact(JSONResponse):
     """JSON with exact amounts."""
-
-    media_type = "application/json"
 
     def render(self, content: Any) -> bytes:
         return dump_json(content) + b"\n"

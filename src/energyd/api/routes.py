@@ -3,34 +3,18 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
+from pydantic import TypeAdapter, WithJsonSchema
 
 from energyd import __version__, rows
+from energyd.api.answers import Addresses, Decision, Health, Order, PricedCall, Readiness, WholeAddress, answers
 from energyd.api.bodies import CallsQuery, DecisionsQuery, NothingQuery, OrdersQuery, Wrong, query, takes
 from energyd.api.host import Exact, Host
 from energyd.calls import coming as calls_of_policies
 from energyd.errors import LedgerError
-from energyd.fields import read_address
+from energyd.fields import Address, read_address
 from energyd.model import AHEAD, Call
 from energyd.policy import Policy, WatchedAddress
 from energyd.telemetry import order_row
-
-PROBLEM = {
-    "description": "What is wrong, and what to do instead.",
-    "content": {
-        "application/json": {
-            "schema": {
-                "type": "object",
-                "required": ["error", "hint"],
-                "properties": {"error": {"type": "string"}, "hint": {"type": ["string", "null"]}},
-            }
-        }
-    },
-}
-
-
-def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The answers beside the good one, for the OpenAPI page."""
-    return dict.fromkeys((401, 413, 422, 503, *statuses), PROBLEM)
 
 
 async def the_host(request: Request) -> Host:  # async, so that no thread is asked
@@ -39,6 +23,7 @@ async def the_host(request: Request) -> Host:  # async, so that no thread is ask
     return host
 
 
+PathAddress = Annotated[str, WithJsonSchema(TypeAdapter(Address).json_schema())]
 TheHost = Annotated[Host, Depends(the_host)]
 router = APIRouter()
 _no_query = Depends(query(NothingQuery))
@@ -47,13 +32,13 @@ _no_query = Depends(query(NothingQuery))
 # --- the daemon -----------------------------------------------------------------------------------------------------
 
 
-@router.get("/healthz", responses=problems(), dependencies=[_no_query])
+@router.get("/healthz", responses=answers(Health), dependencies=[_no_query])
 async def healthz() -> Exact:
     """Whether the process lives."""
     return Exact({"status": "ok", "version": __version__})
 
 
-@router.get("/readyz", responses=problems(), dependencies=[_no_query])
+@router.get("/readyz", responses=answers(Readiness), dependencies=[_no_query])
 async def readyz(host: TheHost) -> Exact:
     """Whether policies are loaded, and node and ledger can be reached; 503 with the reasons when not."""
     ailments = host.ailments()
@@ -71,7 +56,7 @@ async def readyz(host: TheHost) -> Exact:
 # --- what is known --------------------------------------------------------------------------------------------------
 
 
-@router.get("/v1/addresses", responses=problems(), dependencies=[_no_query])
+@router.get("/v1/addresses", responses=answers(Addresses), dependencies=[_no_query])
 async def addresses(host: TheHost) -> Exact:
     """The addresses with their energy, rentals, calls and pauses; what policies have spent; standing alerts."""
     return Exact(
@@ -86,8 +71,8 @@ async def addresses(host: TheHost) -> Exact:
     )
 
 
-@router.get("/v1/addresses/{address}", responses=problems(404), dependencies=[_no_query])
-async def one_address(host: TheHost, address: str) -> Exact:
+@router.get("/v1/addresses/{address}", responses=answers(WholeAddress, 404), dependencies=[_no_query])
+async def one_address(host: TheHost, address: PathAddress) -> Exact:
     """One address, and its last decision with every need, source and guard."""
     policy = watching(host, checked(address))
     watched = next(each for each in policy.addresses if each.address == address)
@@ -96,7 +81,7 @@ async def one_address(host: TheHost, address: str) -> Exact:
     return Exact(row | {"decision": None if decision is None else rows.decision_row(decision, whole=True)})
 
 
-@router.get("/v1/decisions", responses=problems(), openapi_extra=takes(DecisionsQuery, "query"))
+@router.get("/v1/decisions", responses=answers(list[Decision]), openapi_extra=takes(DecisionsQuery, "query"))
 async def decisions(host: TheHost, wanted: Annotated[DecisionsQuery, Depends(query(DecisionsQuery))]) -> Exact:
     """Decisions that are written down, newest first. Those to hold are written every few seconds."""
     found = await host.ledger.decisions(
@@ -105,7 +90,7 @@ async def decisions(host: TheHost, wanted: Annotated[DecisionsQuery, Depends(que
     return Exact([rows.decision_row(decision) for decision in found])
 
 
-@router.get("/v1/orders", responses=problems(), openapi_extra=takes(OrdersQuery, "query"))
+@router.get("/v1/orders", responses=answers(list[Order]), openapi_extra=takes(OrdersQuery, "query"))
 async def orders(host: TheHost, wanted: Annotated[OrdersQuery, Depends(query(OrdersQuery))]) -> Exact:
     """Orders, newest first."""
     found = await host.ledger.orders(
@@ -114,7 +99,7 @@ async def orders(host: TheHost, wanted: Annotated[OrdersQuery, Depends(query(Ord
     return Exact([order_row(order) for order in found])
 
 
-@router.get("/v1/calls", responses=problems(), openapi_extra=takes(CallsQuery, "query"))
+@router.get("/v1/calls", responses=answers(list[PricedCall]), openapi_extra=takes(CallsQuery, "query"))
 async def calls(host: TheHost, wanted: Annotated[CallsQuery, Depends(query(CallsQuery))]) -> Exact:
     """Calls that are not over, and the next one of each rule of a policy, the first to be needed first."""
     ahead = await host.ledger.calls(address=wanted.address, states=AHEAD)

@@ -1,0 +1,192 @@
+"""The answers, as the OpenAPI page describes them. The rows themselves are built in rows.py and telemetry.py."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, WithJsonSchema
+
+Moment = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
+Trx = Annotated[float, WithJsonSchema({"type": "number", "description": "TRX, with every digit"})]
+Sun = Annotated[int, WithJsonSchema({"type": "integer", "description": "sun for one unit or cycle"})]
+
+
+class Answer(BaseModel):
+    """What is answered has these fields and no others; what is not known is null."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Problem(BaseModel):
+    """What is wrong, and what to do instead."""
+
+    error: str
+    hint: str | None
+
+
+class Health(Answer):
+    status: str
+    version: str
+
+
+class Readiness(Answer):
+    ready: bool
+    policies: str
+    node: str
+    ledger: str
+
+
+class Order(Answer):
+    policy: str
+    address: str
+    order_key: str
+    netts_order_id: str | None
+    energy: int | None
+    cycles: int | None
+    cost_trx: Trx
+    """What was charged, or until that is known the most it can be."""
+    http_status: int | None
+    outcome: str | None
+    state: str
+    decision_id: str
+    kind: str
+    intended_at: Moment
+    sent_at: Moment | None
+    delivered_at: Moment | None
+    until: Moment | None
+
+
+class Call(Answer):
+    policy: str
+    address: str
+    call: str
+    call_id: str
+    energy: int | None
+    needed_by: Moment
+    at: Moment
+    fee_limit_trx: Trx | None
+    """The least that its dearest transaction must allow, at what burning costs now."""
+    detail: str | None
+    state: str
+    origin: str
+    until: Moment
+    used: int
+    covered_at: Moment | None
+
+
+class PricedCall(Call):
+    cost_trx: Trx | None
+    """What the energy that it still needs would cost now."""
+
+
+class Pause(Answer):
+    policy: str | None
+    address: str | None
+    since: Moment
+    until: Moment | None
+    reason: str | None
+
+
+class Resumed(Answer):
+    policy: str | None
+    address: str | None
+    resumed: bool
+
+
+class Decision(BaseModel):
+    """The fields of the event `decision` that are known."""
+
+    at: Moment
+    policy: str
+    address: str
+    decision_id: str
+    action: str
+    reason: str
+
+
+class Need(Answer):
+    energy: int
+    from_at: Moment
+    until_at: Moment | None
+    reason: str
+    call: str
+    is_covered: bool
+
+
+class Source(Answer):
+    what: str
+    energy: int
+    until_at: Moment | None
+
+
+class Guard(Answer):
+    reason: str
+    passed: bool
+    figure: str
+    limit: str
+
+
+class WholeDecision(Decision):
+    needs: list[Need]
+    sources: list[Source]
+    guards: list[Guard]
+
+
+class Address(Answer):
+    address: str
+    label: str | None
+    policy: str
+    floor: int | None
+    available: int | None
+    in_flight: int | None
+    decided_at: Moment | None
+    action: str | None
+    reason: str | None
+    detail: str | None
+    orders: list[Order]
+    calls: list[Call]
+    pauses: list[Pause]
+
+
+class WholeAddress(Address):
+    decision: WholeDecision | None
+
+
+class Spending(Answer):
+    policy: str
+    spent_hour_trx: Trx
+    spent_day_trx: Trx
+    budget_hour_trx: Trx | None
+    budget_day_trx: Trx | None
+
+
+class Alert(Answer):
+    alert: str
+    subject: str | None
+    summary: str
+    since: Moment
+
+
+class Addresses(Answer):
+    at: Moment
+    addresses: list[Address]
+    policies: list[Spending]
+    alerts: list[Alert]
+
+
+class Ensured(Answer):
+    ok: bool
+    reason: str | None
+    call: PricedCall
+
+
+class Reloaded(Answer):
+    digest: str
+    added: list[str]
+    removed: list[str]
+    changed: list[str]
+    detail: str | None
+
+
+def answers(good: type[BaseModel] | type[list[Any]], *problems: int, status: int = 200) -> dict[int | str, Any]:
+    """The answers of a route, for the OpenAPI page: the good one, those of every route, and further problems."""
+    statuses: tuple[int | str, ...] = (401, 413, 422, 500, 503, *problems)
+    return {status: {"model": good}} | {each: {"model": Problem} for each in statuses}
