@@ -7,7 +7,8 @@ in two policies, is checked where all files are at hand (config/load.py).
 from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -17,11 +18,13 @@ from pydantic import (
     Field,
     Tag,
     ValidationInfo,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
 from pydantic.config import JsonDict
 
+from energyd.arguments import fitting, of_calls, read_receivers
 from energyd.fields import (
     Address,
     Argument,
@@ -138,6 +141,12 @@ class EnergyRule(Shape):
         return self.floor if self.target is None else self.target
 
 
+Receivers = Annotated[
+    tuple[tuple[Any, ...], ...],
+    WithJsonSchema({"type": "string", "minLength": 1, "examples": ["payroll.csv"]}),
+]
+"""Read from the file that is named; in a policy they are the arguments of each call."""
+
 _WHEN_AND_WHAT: JsonDict = {
     "oneOf": [{"required": ["cron"]}, {"required": ["at"]}],
     "anyOf": [
@@ -168,15 +177,58 @@ class PlannedCall(Shape):
     function: Function | None = None
     """Its function."""
     arguments: Annotated[tuple[Argument, ...], listed] = ()
-    """What the function is called with, for the estimate."""
+    """What the function is called with, for the estimate; or a list of such lists, one for each of several calls."""
+    receivers: Receivers | None = None
+    """Or a CSV file with one call a line, its arguments in the columns; a relative path starts at this file."""
     count: Annotated[int, Whole("a number of calls", 1, 100_000, 40)] = 1
-    """This many such calls."""
+    """This many such calls; what is listed call by call counts itself."""
     energy: AutoEnergy = "auto"
     """Energy of one call; auto asks the node."""
+    fallback: Energy | None = None
+    """Energy of one call when the node cannot say; without it nothing is rented on a guess."""
     margin: Percent = Decimal(0)
     """Added to the estimate."""
 
     model_config = ConfigDict(json_schema_extra=_WHEN_AND_WHAT)
+
+    @field_validator("arguments")
+    @classmethod
+    def _fit_the_function(cls, written: tuple[object, ...], others: ValidationInfo) -> tuple[object, ...]:
+        function = others.data.get("function")
+        return written if function is None else of_calls(function, written)
+
+    @field_validator("receivers", mode="before")
+    @classmethod
+    def _read_from_their_file(cls, named: object, others: ValidationInfo) -> object:
+        function = others.data.get("function")
+        if not isinstance(named, str) or not named:
+            raise ValueError(f"{shown(named)} is no file; write its name, like payroll.csv")
+        if function is None:
+            raise ValueError(
+                "the function that takes them is missing; write it above, like 'transfer(address,uint256)'"
+            )
+        folder = others.context if isinstance(others.context, Path) else Path()
+        return read_receivers(function, folder / named)
+
+    @property
+    def argument_lists(self) -> tuple[tuple[object, ...], ...]:
+        """The arguments of each call, or of one that stands for all."""
+        return ((),) if self.function is None else self.receivers or self.arguments or ((),)
+
+    @property
+    def calls(self) -> int:
+        """How many calls these are."""
+        return self.count if len(self.argument_lists) == 1 else len(self.argument_lists)
+
+    @model_validator(mode="after")
+    def _lists_or_counts(self) -> "PlannedCall":
+        if self.receivers and self.arguments:
+            raise FaultAtKey("receivers", "the call has both 'arguments' and 'receivers'; remove one")
+        if "count" in self.model_fields_set and self.count != self.calls:
+            raise FaultAtKey("count", f"{self.calls} calls are listed; remove 'count', or list as many")
+        if not self.receivers and not self.arguments and self.energy == "auto" and self.function is not None:
+            fitting(self.function, ())
+        return self
 
     @model_validator(mode="after")
     def _says_when_and_what(self) -> "PlannedCall":
@@ -189,11 +241,17 @@ class PlannedCall(Shape):
         return self
 
 
+_HOW_FEW: JsonDict = {"oneOf": [{"required": ["min_cycles"]}, {"required": ["min_left"]}]}
+"""What `HostModeRule._says_how_few` checks, for the JSON Schema."""
+
+
 class HostModeRule(Shape):
     """Keep Host Mode cycles topped up."""
 
-    min_cycles: Annotated[int, Whole("a number of cycles", 1, 10_000, 10)]
-    """Order when fewer remain."""
+    min_cycles: Annotated[int, Whole("a number of cycles", 1, 10_000, 10)] | None = None
+    """Order when fewer remain; or `min_left`."""
+    min_left: Annotated[Duration, at_least(1)] | None = None
+    """Order when those that remain last less than this; or `min_cycles`."""
     top_up_to: Annotated[int, Whole("a number of cycles", 1, 10_000, 10)]
     """And order up to this."""
     check_every: Annotated[Duration, at_least(10)] = timedelta(minutes=10)
@@ -204,9 +262,19 @@ class HostModeRule(Shape):
     @field_validator("top_up_to")
     @classmethod
     def _tops_up(cls, top_up_to: int, others: ValidationInfo) -> int:
-        if top_up_to < others.data.get("min_cycles", 0):
+        if top_up_to < (others.data.get("min_cycles") or 0):
             raise ValueError("top_up_to is below min_cycles; top up to min_cycles at least")
         return top_up_to
+
+    model_config = ConfigDict(json_schema_extra=_HOW_FEW)
+
+    @model_validator(mode="after")
+    def _says_how_few(self) -> "HostModeRule":
+        if self.min_cycles is None and self.min_left is None:
+            raise ValueError("it does not say when to order; write 'min_cycles' or 'min_left'")
+        if self.min_cycles is not None and self.min_left is not None:
+            raise FaultAtKey("min_left", "it has both 'min_cycles' and 'min_left'; remove one")
+        return self
 
 
 class Budget(Shape):

@@ -155,7 +155,7 @@ def test_a_policy_with_every_key_is_read_exactly() -> None:
     assert (window.days, window.start, window.end) == (frozenset(range(5)), TimeOfDay(480), TimeOfDay(1200))
     assert policy.energy.max_price == PriceLimit(burn_percent=Decimal(80))
     payroll, bonus = policy.planned_calls
-    assert payroll.arguments == (HOT, 1_000_000, (1, True))
+    assert payroll.argument_lists == ((HOT, 1_000_000),)
     assert bonus.at == datetime(2026, 12, 24, 8, tzinfo=UTC)
     assert policy.host_mode is not None
     assert policy.host_mode.max_cycle_price == 4_000_000

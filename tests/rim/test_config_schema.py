@@ -154,12 +154,23 @@ whats = st.sampled_from(
         {"energy": 65_000},
         {"energy": "65_000"},
         {"contract": ADDRESSES[0], "function": "f()"},
-        {"contract": ADDRESSES[0], "function": "g((int8,bool)[],bytes)", "energy": "auto", "margin": "5.5 %"},
+        {
+            "contract": ADDRESSES[0],
+            "function": "g((int8,bool)[],bytes)",
+            "arguments": [[[5, True], [-5, "false"]], "0x00ff"],
+            "energy": "auto",
+            "margin": "5.5 %",
+        },
     ]
 )
 arguments = st.lists(st.integers() | st.booleans() | texts | st.lists(st.integers(), max_size=2), max_size=3)
-extras = st.fixed_dictionaries({}, optional={"lead": durations, "arguments": arguments, "count": st.integers(1, 9)})
-calls = st.builds(lambda when, what, extra: when | what | extra, whens, whats, extras)
+extras = st.fixed_dictionaries({}, optional={"lead": durations, "fallback": energies, "count": st.integers(1, 9)})
+fixed = st.builds(
+    lambda what, given: what | {"arguments": given},
+    whats.filter(lambda what: "energy" in what and len(what) == 1),
+    arguments,
+)
+calls = st.builds(lambda when, what, extra: when | what | extra, whens, whats | fixed, extras)
 
 
 def with_labels(addresses: list[str]) -> st.SearchStrategy[list[Any]]:

@@ -37,6 +37,8 @@ def encoded(function: str, arguments: Sequence[Any]) -> str:
     from tronpy.abi import trx_abi  # noqa: PLC0415 - takes a quarter of a second; most commands never ask a node
 
     types = function[function.index("(") :]
+    if types == "()" and not arguments:
+        return ""
     try:
         return str(trx_abi.encode_single(types, tuple(_plain(each) for each in arguments)).hex())
     except (EncodingError, ParseError, ValueError, TypeError) as error:

@@ -54,8 +54,8 @@ def _fault(kind: type[Shape], root: Node, details: ErrorDetails) -> ConfigFault:
     error = details.get("ctx", {}).get("error")
     if isinstance(error, FaultAtKey):
         node = node.child(error.key) or node
-    elif node.variables:
-        problem = f"{in_words(node.variables)} cannot be used here"
+    elif variables := node.variables_inside():
+        problem = f"{in_words(variables)} cannot be used here"
         hint = "" if _quotes(hint, node.text) else hint
     return ConfigFault(node.place, problem, hint)
 

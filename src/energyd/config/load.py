@@ -221,7 +221,7 @@ def _policy_set(files: Iterable[Path], environ: Mapping[str, str], limits: Order
         if root is None:
             continue
         roots.append(root)
-        policy, found = shaped(Policy, root)
+        policy, found = shaped(Policy, root, file.absolute().parent)
         faults += found
         if policy is not None:
             judged.append((policy, root))

@@ -33,6 +33,11 @@ class Node:
     broken: bool = False
     """A fault was already reported for it; what follows from it is not worth another."""
 
+    def variables_inside(self) -> tuple[str, ...]:
+        """The variables of the environment in it and in what stands below it."""
+        below = self.value if isinstance(self.value, list) else ()
+        return (*self.variables, *(name for node in below for name in node.variables_inside()))
+
     def child(self, step: str | int) -> "Node | None":
         if isinstance(self.value, dict):
             return self.value.get(str(step))

@@ -50,8 +50,8 @@ def due_at(call: Call, limits: OrderLimits) -> datetime:
 def of_rule(rule: PlannedCall, *, policy: str, address: str, at: datetime, call_id: str, now: datetime) -> Call:
     """One call of a policy at one of its times, before anything is known of it."""
     estimated = rule.energy == "auto"
-    each = getattr(rule, "fallback", None) if estimated else rule.energy
-    whole = None if each is None else int(each) * rule.count
+    each = rule.fallback if estimated else rule.energy
+    whole = None if each is None else int(each) * rule.calls
     return Call(
         call_id=call_id,
         name=rule.name,
@@ -73,7 +73,7 @@ def of_rule(rule: PlannedCall, *, policy: str, address: str, at: datetime, call_
 def _what(rule: PlannedCall, address: str) -> ContractCall:
     assert rule.contract is not None
     assert rule.function is not None
-    return ContractCall(address, rule.contract, rule.function, (tuple(rule.arguments),), rule.count)
+    return ContractCall(address, rule.contract, rule.function, rule.argument_lists, rule.calls)
 
 
 def is_to_be_estimated(call: Call, now: datetime, limits: OrderLimits) -> bool:
