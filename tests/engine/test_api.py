@@ -14,6 +14,7 @@ from energyd.api.app import application
 from energyd.api.bodies import BODY_BYTES_MAX
 from energyd.daemon import Daemon
 from energyd.sandbox import addresses
+from energyd.sandbox.contracts import USDT
 from energyd.sandbox.wire import Fault
 
 from .stage import ALICE, BOB, CAROL, EPOCH, Stage, a_policy
@@ -198,6 +199,23 @@ async def test_ensure_ends_when_its_time_is_over(stage: Stage) -> None:
     assert 89 <= took <= 100
 
 
+async def test_contract_calls_are_estimated_each_with_its_own_arguments(stage: Stage) -> None:
+    stage.world.add_account(BOB)
+    async with living(stage) as client:
+        one = await client.post("/v1/ensure", json=TRANSFERS | {"arguments": [BOB, 1_000_000], "for": "1m"})
+        two = await client.post("/v1/ensure", json=TRANSFERS | {"arguments": [[BOB, 1], [NOBODY, 1]], "for": "1m"})
+    assert (one.status_code, two.status_code) == (200, 200), two.text
+    assert two.json()["call"]["energy"] > 2 * one.json()["call"]["energy"], "a fresh receiver costs more"
+    assert two.json()["call"]["fee_limit_trx"] > one.json()["call"]["fee_limit_trx"] > 0
+
+
+async def test_calls_that_would_fail_are_refused_with_what_the_node_says(stage: Stage) -> None:
+    async with living(stage) as client:
+        answer = await client.post("/v1/ensure", json=TRANSFERS | {"function": "nothing()"})
+    assert answer.status_code == 409
+    assert answer.json()["reason"]
+
+
 async def test_ensure_of_an_address_that_nobody_watches_says_so(stage: Stage) -> None:
     async with living(stage) as client:
         answer = await client.post("/v1/ensure", json={"address": NOBODY, "energy": 65_000})
@@ -327,6 +345,7 @@ async def test_reload_says_what_was_taken_over_or_every_fault(stage: Stage) -> N
 
 
 GOOD = {"address": CAROL, "energy": 65_000}
+TRANSFERS = {"address": CAROL, "contract": USDT, "function": "transfer(address,uint256)"}
 
 
 @pytest.mark.parametrize(
@@ -346,6 +365,9 @@ GOOD = {"address": CAROL, "energy": 65_000}
         ("/v1/ensure", GOOD | {"timeout": "2d"}, "too long"),
         ("/v1/ensure", {"address": CAROL[:-1] + "1", "energy": 1}, "copy the address again"),
         ("/v1/ensure", {"address": CAROL, "contract": CAROL, "function": "transfer"}, "is not a function"),
+        ("/v1/ensure", TRANSFERS | {"arguments": [CAROL]}, "takes 2 arguments, and there are 1"),
+        ("/v1/ensure", TRANSFERS | {"arguments": [CAROL, "many"]}, "is no uint256"),
+        ("/v1/ensure", TRANSFERS | {"arguments": [[CAROL, 1], [BOB, 1]], "count": 3}, "2 calls are listed"),
         ("/v1/ensure", [], "an object"),
         ("/v1/calls", GOOD, "'at' is missing"),
         ("/v1/calls", GOOD | {"at": "2026-13-01T00:00:00Z"}, "no calendar has"),

@@ -50,8 +50,9 @@ SAMPLES = {
     "a TRON address in base58check": [ALICE, BOB, CAROL],
     "a moment with its offset from UTC": ["2026-01-05T00:30:00Z", "2026-01-05T03:00:00+01:00"],
     "a length of time": ["1s", "90s", "3m"],
+    "a function of the contract, with its types": ["totalSupply()"],
 }
-"""What a pattern cannot say: a checksum, a day that a calendar has, the longest that anybody waits."""
+"""What a pattern cannot say: a checksum, a day that a calendar has, the longest wait, arguments that fit."""
 POLICY = a_policy("payouts", ALICE, BOB) | {
     "planned_calls": [{"name": "daily", "cron": "0 12 * * *", "energy": 65_000, "count": 2}]
 }
@@ -88,8 +89,8 @@ def sampled(part: Any) -> Any:
         return part
     if part.get("type") == "string" and part.get("description") in SAMPLES:
         return {"enum": SAMPLES[part["description"]]}
-    if isinstance(part.get("type"), list) and "array" in part["type"]:
-        return {"enum": [ALICE, 1_000_000, True]}
+    if isinstance(part.get("items", {}).get("type"), list):
+        return {"enum": [[]]}
     if any("pattern" in form for form in part.get("anyOf", ())):
         return part["anyOf"][0]
     return {key: sampled(value) for key, value in part.items()}

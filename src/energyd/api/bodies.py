@@ -13,6 +13,7 @@ from fastapi import Request
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic.config import JsonDict
 
+from energyd.arguments import of_calls
 from energyd.config.faults import shaped
 from energyd.config.source import Node
 from energyd.errors import Place
@@ -102,9 +103,9 @@ class Wanted(Shape):
     function: Function | None = None
     """Its function."""
     arguments: Annotated[tuple[Argument, ...], listed] = ()
-    """What the function is called with."""
+    """What the function is called with; or a list of such lists, one for each of several calls."""
     count: Count = 1
-    """This many such calls."""
+    """This many such calls; what is listed call by call counts itself."""
 
     model_config = ConfigDict(json_schema_extra=_ENERGY_OR_CALLS)
 
@@ -117,11 +118,28 @@ class Wanted(Shape):
             raise FaultAtKey(of_calls[0], f"'energy' says it all, and {of_calls[0]!r} stands beside it; remove one")
         return self
 
+    @model_validator(mode="after")
+    def _fits_the_function(self) -> "Wanted":
+        try:
+            calls = len(self._argument_lists)
+        except ValueError as error:
+            raise FaultAtKey("arguments", str(error)) from None
+        if calls > 1 and "count" in self.model_fields_set and self.count != calls:
+            raise FaultAtKey("count", f"{calls} calls are listed; remove 'count', or list as many")
+        return self
+
+    @property
+    def _argument_lists(self) -> tuple[tuple[object, ...], ...]:
+        """The arguments of each call, or of one that stands for all. Raises ValueError."""
+        return ((),) if self.function is None else of_calls(self.function, self.arguments)
+
     @property
     def what(self) -> ContractCall | None:
         if self.contract is None or self.function is None:
             return None
-        return ContractCall(self.address, self.contract, self.function, (self.arguments,), self.count)
+        lists = self._argument_lists
+        count = self.count if len(lists) == 1 else len(lists)
+        return ContractCall(self.address, self.contract, self.function, lists, count)
 
 
 class EnsureBody(Wanted):

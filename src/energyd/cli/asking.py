@@ -1,7 +1,6 @@
 """Commands that ask the running daemon: ensure, pause, resume, reload."""
 
 import json as json_module
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -42,20 +41,15 @@ def wanted(
         "energy": energy,
         "contract": contract,
         "function": function,
-        "arguments": typed(arguments or (), function) or None,
+        "arguments": [_argument(text) for text in arguments or ()] or None,
         "count": count,
     }
     return printing.known(body)
 
 
-def typed(arguments: Sequence[str], function: str | None) -> list[Any]:
-    """The arguments as the types of the function want them: numbers, true and false, and lists are read as JSON."""
-    kinds = (function or "").partition("(")[2].rstrip(")").split(",")
-    return [_typed(text, kinds[number] if number < len(kinds) else "") for number, text in enumerate(arguments)]
-
-
-def _typed(text: str, kind: str) -> Any:
-    if not kind.endswith("]") and not kind.startswith(("uint", "int", "bool")):
+def _argument(text: str) -> Any:
+    """An argument as it is written; one in brackets is a list."""
+    if not text.startswith("["):
         return text
     try:
         return json_module.loads(text)
