@@ -46,7 +46,6 @@ def test_the_example_settings_and_policies_pass_in_a_fresh_clone() -> None:
     assert [advice.text for advice in configuration.advice] == [
         "there is no key for Netts yet; the daemon does not start without one",
         "this version checks host_mode and does not act on it yet",
-        "this version checks planned_calls and does not act on it yet",
     ]
 
 

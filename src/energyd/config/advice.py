@@ -94,9 +94,8 @@ def advice_on_policy(policy: Policy, root: Node, limits: OrderLimits) -> Iterato
         yield Advice(
             root.place, "the policy has no energy, planned_calls or host_mode: it only serves 'energyd ensure'"
         )
-    for key in ("planned_calls", "host_mode"):
-        if getattr(policy, key):
-            yield Advice(_at(root, key), f"this version checks {key} and does not act on it yet")
+    if policy.host_mode:
+        yield Advice(_at(root, "host_mode"), "this version checks host_mode and does not act on it yet")
     if policy.budget == "unlimited":
         yield Advice(_at(root, "budget"), "nothing limits what this policy spends but the balance at Netts")
     if policy.energy is not None:
