@@ -11,6 +11,7 @@ import hashlib
 import signal
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -115,7 +116,8 @@ class Daemon:
         self._manager = manager
         pulse = None if manager.beat_every is None else Pulse(manager.beat_every, self._beat)
         self._rounds = Rounds(self._look, at_once=AT_ONCE, rng=rng, pulse=pulse)
-        engine.calls.hurry = self._rounds.hurry
+        engine.calls.hurry = engine.hosting.hurry = self._rounds.hurry
+        engine.hosting.heard = partial(self._hear_netts, "time/status")
         self._alarms = Alarms(ledger, log, now)
         self._scheduler = AsyncIOScheduler(timezone=UTC)
         self._stop = asyncio.Event()
@@ -124,6 +126,7 @@ class Daemon:
         self._open_orders: tuple[Order, ...] = ()
         self._missed: tuple[Call, ...] = ()
         self._refusals: Refusals | None = None
+        self._doubted_keys: dict[str, str] = {}
         self._netts_url = configuration.settings.netts.url
         self._netts_failures = Failures()
         self._auth_error: str | None = None
@@ -267,6 +270,7 @@ class Daemon:
     async def _end(self) -> None:
         await self._rounds.finish(STOP_WITHIN)
         await self.engine.calls.close()
+        await self.engine.hosting.close()
         with contextlib.suppress(LedgerError):
             await self.engine.write_down()
         await self._ledger.close()
@@ -323,7 +327,9 @@ class Daemon:
             self._log.emit(LogEvent.FAULT, job=name, error=f"{type(error).__name__}: {error}")
 
     async def _read_everything(self) -> None:
-        reads = asyncio.gather(self._read_prices(), self._read_funds(), self._read_burn_price())
+        reads = asyncio.gather(
+            self._read_prices(), self._read_funds(), self._read_burn_price(), self.engine.hosting.read()
+        )
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FIRST_READS_WITHIN.total_seconds()):
                 await reads
@@ -392,13 +398,16 @@ class Daemon:
             self._open_orders = await self._ledger.open_orders()
             self._missed = await self._ledger.calls(states=[CallState.MISSED])
             self._refusals = await self._ledger.account_refusals()
+            self._doubted_keys = await self._ledger.cycle_keys()
         except LedgerError as error:
             self._ledger_error = str(error)
         return alerts.Facts(
             now=self._now(),
             orders=self._open_orders,
             calls=self._missed,
-            decisions=tuple(self.engine.latest.values()),
+            decisions=(*self.engine.latest.values(), *self.engine.hosting.latest.values()),
+            uncounted=self.engine.hosting.uncounted(),
+            doubted_keys=self._doubted_keys,
             node_error=self._chain.down_for(FAILING_FOR),
             netts_error=self._netts_failures.standing(),
             auth_error=self._auth_error,

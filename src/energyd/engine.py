@@ -19,6 +19,7 @@ from energyd.core.activity import Activity, follow
 from energyd.core.alerts import is_late
 from energyd.core.decide import decide
 from energyd.errors import Conflict, LedgerError, NettsUnavailable, OverBudget
+from energyd.hosting import Counter, Hosting
 from energyd.known import Account, Known
 from energyd.ledger.ledger import Ledger
 from energyd.model import (
@@ -26,7 +27,6 @@ from energyd.model import (
     OPEN,
     RENTAL_TIME,
     Action,
-    Baseline,
     ContractCall,
     Decision,
     Estimate,
@@ -40,7 +40,7 @@ from energyd.model import (
     Reading,
     Situation,
 )
-from energyd.orders import INQUIRE_EVERY, Buyer, Orders, Seen
+from energyd.orders import INQUIRE_EVERY, Buyer, Orders, Seen, intent
 from energyd.policy import Policy
 from energyd.recall import Recall
 from energyd.telemetry import Log, LogEvent
@@ -65,6 +65,10 @@ class Watcher(Protocol):
     async def estimate(self, call: ContractCall) -> Estimate | NoEstimate: ...
 
 
+class Vendor(Account, Counter, Protocol):
+    """What is read at Netts."""
+
+
 class Engine:
     """Takes ticks. One address is in one tick at a time; different addresses may be ticked at once."""
 
@@ -72,7 +76,7 @@ class Engine:
         self,
         *,
         chain: Watcher,
-        account: Account,
+        account: Vendor,
         buyer: Buyer | None,
         ledger: Ledger,
         log: Log,
@@ -106,6 +110,21 @@ class Engine:
             policies=lambda: self.policies,
             prices=lambda: self.known.prices,
         )
+        self.hosting = Hosting(
+            counter=account,
+            buyer=buyer,
+            known=self.known,
+            orders=self._orders,
+            ledger=ledger,
+            log=log,
+            now=now,
+            rng=rng,
+            host=host,
+            policies=lambda: self.policies,
+            situation=self._situation,
+            note=self._note,
+            write_down=self.write_down,
+        )
         self._ticking: set[str] = set()
         self._activities: dict[str, Activity] = {}
         self.policies: Mapping[str, Policy] = {}
@@ -117,6 +136,7 @@ class Engine:
         enabled = [policy for policy in policies if policy.enabled]
         self.policies = {address: policy for policy in enabled for address in policy.watched()}
         self.latest = {address: decision for address, decision in self.latest.items() if address in self.policies}
+        self.hosting.adopt()
 
     async def tick(self, address: str) -> timedelta | None:
         """One look at one address; returns when to look again, None when nothing asks for it any more.
@@ -136,16 +156,20 @@ class Engine:
         now = self._now()
         if not await self._ledger.lease(address, self._host, now, now + max(4 * pace, LEASE_AT_LEAST)):
             return pace
-        seen = await self._look(address, policy)
+        seen = await self.hosting.count(policy, address, await self._look(address, policy))
         orders = await self._orders.carry_on(address, seen)
         reading = seen.reading if isinstance(seen.reading, Reading) else None
         calls = await self.calls.attend(policy, address, reading, self.latest.get(address))
         if policy is not None and (policy.energy is not None or policy.planned_calls or calls):
             orders += await self._decide_and_act(policy, address, seen.reading)
+        if policy is not None:
+            orders += await self.hosting.decide_and_act(policy, address, seen)
         is_open = any(order.state in OPEN for order in orders)
         if policy is None and not is_open:
             return None
         again_in, call_at = _again_in(orders, pace, self._now()), self.calls.next_look(policy, calls)
+        count_in = self.hosting.next_look(policy, address, orders)
+        again_in = again_in if count_in is None else min(again_in, count_in)
         return again_in if call_at is None else min(again_in, call_at - self._now())
 
     # --- look ---------------------------------------------------------------------------------------------------------
@@ -170,11 +194,13 @@ class Engine:
         after = self._activities[reading.address] = follow(before, reading, ended_then)
         return after.used_at
 
-    async def _situation(self, policy: Policy, address: str, reading: Reading | NoReading) -> Situation:
-        is_blind = isinstance(reading, NoReading)
+    async def _situation(
+        self, policy: Policy, address: str, reading: Reading | NoReading, kind: OrderKind = OrderKind.RENTAL
+    ) -> Situation:
+        is_blind = isinstance(reading, NoReading) or kind is OrderKind.CYCLES
         is_recalled = self._buyer is None or await self._recall.look_at(address, is_blind=is_blind)
         now = self._now()
-        memory = await self._ledger.memory(address, policy.name, now)
+        memory = await self._ledger.memory(address, policy.name, now, kind)
         return Situation(
             policy=policy,
             address=address,
@@ -185,6 +211,7 @@ class Engine:
             funds=self.known.funds,
             memory=memory if is_recalled else replace(memory, hold_until=now + INQUIRE_EVERY),
             limits=self._limits,
+            left_to_host_mode_until=self.hosting.has_until(policy, address),
         )
 
     # --- decide -------------------------------------------------------------------------------------------------------
@@ -197,6 +224,7 @@ class Engine:
             return []
         self.latest[address] = decision
         self._log.decision(decision)
+        self.hosting.hear(decision)
         await self.calls.decided(decision)
         if order is None or self._buyer is None:
             return []
@@ -250,28 +278,14 @@ class Engine:
             raise
         return bool(decisions)
 
+    def _note(self, decision: Decision) -> None:
+        self._unwritten.append(decision)
+
     def _decide(self, situation: Situation) -> tuple[Decision, Order | None]:
         decision = decide(situation, f"{self._rng.getrandbits(64):016x}")
         if decision.action is not Action.RENT:
             return decision, None
-        return decision, self._intend(decision, situation)
-
-    def _intend(self, decision: Decision, situation: Situation) -> Order:
-        assert decision.cost_sun is not None
-        return Order(
-            key=f"{self._rng.getrandbits(256):064x}",
-            kind=OrderKind.RENTAL,
-            address=decision.address,
-            policy=decision.policy,
-            decision_id=decision.decision_id,
-            state=OrderState.INTENDED,
-            energy=decision.energy,
-            cost_max_sun=decision.cost_sun,
-            baseline=_baseline(situation),
-            host=self._host,
-            intended_at=situation.now,
-            changed_at=situation.now,
-        )
+        return decision, intent(decision, situation, key=f"{self._rng.getrandbits(256):064x}", host=self._host)
 
     async def read_prices(self) -> None:
         """Read what Netts asks now. Raises NettsUnavailable."""
@@ -288,18 +302,10 @@ def _pace(policy: Policy | None) -> timedelta:
 def _again_in(orders: Iterable[Order], pace: timedelta, now: datetime) -> timedelta:
     """How soon to look again: soon while something is on its way, and in between while something is unclear or late."""
     waited_for = [order for order in orders if order.state in (OrderState.PLACED, OrderState.UNRESOLVED)]
+    waited_for = [
+        order for order in waited_for if order.kind is OrderKind.RENTAL or order.state is OrderState.UNRESOLVED
+    ]
     if not waited_for:
         return pace
     soon = any(order.state is OrderState.PLACED and not is_late(order, now) for order in waited_for)
     return min(WATCH_EVERY if soon else INQUIRE_EVERY, pace)
-
-
-def _baseline(situation: Situation) -> Baseline:
-    reading, funds = situation.reading, situation.funds
-    return Baseline(
-        taken_at=situation.now,
-        energy_limit=reading.energy_limit if isinstance(reading, Reading) else None,
-        balance_sun=funds.balance_sun if funds else None,
-        spent_total_sun=funds.spent_total_sun if funds else None,
-        funds_read_at=funds.read_at if funds else None,
-    )

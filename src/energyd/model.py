@@ -59,6 +59,8 @@ class Reason(StrEnum):
     CYCLES_UNKNOWN = "cycles_unknown"
     INFINITE_CYCLES = "infinite_cycles"
     NOT_IN_HOST_MODE = "not_in_host_mode"
+    LEFT_TO_HOST_MODE = "left_to_host_mode"
+    BY_HAND = "by_hand"
     LEDGER_LOST = "ledger_lost"
     DRY_RUN = "dry_run"
     OBSERVE = "observe"
@@ -136,6 +138,40 @@ class Cycles:
     read_at: datetime
     key: str = ""
     """The key of the answer under which the count stood."""
+    detail: str = ""
+    """Why they are not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """The cycles of an address as they were counted at a moment."""
+
+    address: str
+    at: datetime
+    remaining: int
+    key: str
+
+
+class HostAct(StrEnum):
+    """What only a person does to an address in Host Mode, beside buying cycles."""
+
+    ADD = "add"
+    INFINITY = "infinity"
+    STOP = "stop"
+    REMOVE = "remove"
+
+
+@dataclass(frozen=True, slots=True)
+class HostActed:
+    """Something that a person had done to an address in Host Mode, and what came of it."""
+
+    act_id: int
+    address: str
+    act: HostAct
+    at: datetime
+    host: str
+    ended_at: datetime | None = None
+    outcome: str = ""
 
 
 # --- orders ---------------------------------------------------------------------------------------------------------
@@ -159,6 +195,7 @@ class OrderState(StrEnum):
     NOT_PLACED = "not_placed"
     UNDELIVERED = "undelivered"
     EXPIRED = "expired"
+    ADDED = "added"
 
 
 UNSETTLED = (OrderState.INTENDED, OrderState.SENT, OrderState.UNRESOLVED)
@@ -179,6 +216,8 @@ class Baseline:
     spent_total_sun: int | None = None
     funds_read_at: datetime | None = None
     """When the account was read: earlier than `taken_at`, because it is read every few minutes only."""
+    cycles_key: str = ""
+    """The key of the answer under which the count of cycles stood."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -431,7 +470,7 @@ class Refusals:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What the ledger knows of one address and its policy's budget."""
+    """What the ledger knows of one address and its policy's budget, for one kind of purchase."""
 
     rentals: tuple[Order, ...] = ()
     """Rentals that were placed, whatever became of them, until an hour after their hour."""
@@ -448,6 +487,10 @@ class Memory:
     """The ledger was lost: no order before this moment."""
     calls: tuple[Call, ...] = ()
     """Its calls that are not over, the first to be needed first."""
+    cycle_orders: tuple[Order, ...] = ()
+    """Orders of cycles that Netts took and whose cycles have not been seen in the count yet."""
+    counts: tuple[Count, ...] = ()
+    """Counts of its cycles, oldest first, each where it differed from the one before."""
 
 
 # --- what is decided ------------------------------------------------------------------------------------------------
@@ -476,6 +519,8 @@ class Situation:
     cycles: Cycles | None = None
     memory: Memory = Memory()
     limits: OrderLimits = OrderLimits()
+    left_to_host_mode_until: datetime | None = None
+    """Host Mode has cycles and is given until then to fill the address up by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -538,6 +583,8 @@ class Decision:
     cost_sun: int | None = None
     detail: str = ""
     """One sentence for a person, where the reason alone leaves a question."""
+    kind: OrderKind = OrderKind.RENTAL
+    """What it is about: energy to rent, or cycles; the figures count the one or the other."""
     guards: tuple[Guard, ...] = ()
     needs: tuple[Need, ...] = ()
     """What `demand` is made of."""
@@ -558,6 +605,7 @@ class AlertName(StrEnum):
     DELIVERY_LATE = "delivery_late"
     CALL_MISSED = "call_missed"
     CYCLES_LOW = "cycles_low"
+    CYCLES_DOUBTED = "cycles_doubted"
     POLICIES_REJECTED = "policies_rejected"
     LEDGER_FAILED = "ledger_failed"
     CHARGED_ABOVE_QUOTE = "charged_above_quote"

@@ -14,12 +14,16 @@ from typing import Protocol
 
 from energyd.core import evidence, order as life, supply
 from energyd.core.alerts import is_late
+from energyd.core.cycles import were_added
 from energyd.core.order import Event
 from energyd.errors import Conflict, Impossible, NettsUnavailable
 from energyd.known import Account, Known
 from energyd.ledger.ledger import Ledger
 from energyd.model import (
     Accepted,
+    Baseline,
+    Cycles,
+    Decision,
     Funds,
     NoReading,
     Order,
@@ -30,6 +34,7 @@ from energyd.model import (
     Reading,
     Refused,
     Sent,
+    Situation,
     Unclear,
     Verdict,
 )
@@ -54,6 +59,43 @@ class Seen:
 
     reading: Reading | NoReading
     began: float
+    cycles: Cycles | None = None
+    """The count of cycles, if one was read after whatever happened last to an order of cycles."""
+    cycles_began: float = float("-inf")
+    is_hosted: bool = False
+
+
+def intent(decision: Decision, situation: Situation, *, key: str, host: str) -> Order:
+    """The order that a decision asks for, with the world as it is before it."""
+    assert decision.cost_sun is not None
+    return Order(
+        key=key,
+        kind=decision.kind,
+        address=decision.address,
+        policy=decision.policy,
+        decision_id=decision.decision_id,
+        state=OrderState.INTENDED,
+        energy=decision.energy,
+        cycles=decision.cycles,
+        cost_max_sun=decision.cost_sun,
+        baseline=_baseline(situation),
+        host=host,
+        intended_at=situation.now,
+        changed_at=situation.now,
+    )
+
+
+def _baseline(situation: Situation) -> Baseline:
+    reading, funds, cycles = situation.reading, situation.funds, situation.cycles
+    return Baseline(
+        taken_at=situation.now,
+        energy_limit=reading.energy_limit if isinstance(reading, Reading) else None,
+        cycles=cycles.remaining if cycles else None,
+        cycles_key=cycles.key if cycles else "",
+        balance_sun=funds.balance_sun if funds else None,
+        spent_total_sun=funds.spent_total_sun if funds else None,
+        funds_read_at=funds.read_at if funds else None,
+    )
 
 
 class Orders:
@@ -176,9 +218,11 @@ class Orders:
         return order
 
     async def _record_passing(self, order: Order, event: Event) -> Order:
-        outcome = "" if event is Event.HOUR_OVER else "a tick broke off"
+        outcome = "a tick broke off" if event in (Event.DROPPED, Event.INTERRUPTED) else ""
         after = await self._ledger.record(order, event, self._now(), outcome=outcome)
         self._shown.pop(order.key, None)
+        if event is Event.NEVER_COUNTED:
+            self._log.order(LogEvent.CYCLES_MISSING, after, detail="no count could be read for a day")
         if event is Event.INTERRUPTED:
             self._log.order(LogEvent.ORDER_UNRESOLVED, after)
         elif event is Event.DROPPED:
@@ -188,6 +232,8 @@ class Orders:
         return after
 
     async def _watch(self, order: Order, seen: Seen) -> Order:
+        if order.kind is OrderKind.CYCLES:
+            return order if seen.cycles is None else await self._watch_count(order, seen, seen.cycles)
         if not isinstance(seen.reading, Reading):
             return order
         rentals = (await self._ledger.memory(order.address, order.policy, self._now())).rentals
@@ -203,6 +249,27 @@ class Orders:
         detail = f"the limit rose by {came}"
         after = await self._ledger.record(order, Event.SEEN, self._now(), delivered_at=shown_at, detail=detail)
         self._log.rental(LogEvent.ENERGY_DELIVERED, after, at=shown_at)
+        return after
+
+    async def _watch_count(self, order: Order, seen: Seen, cycles: Cycles) -> Order:
+        """Look whether the count has grown; where it has not, nothing more is bought on its word.
+
+        The doubt is written before the order is closed, so that a crash in between buys nothing.
+        """
+        reading, now = seen.reading if isinstance(seen.reading, Reading) else None, self._now()
+        rentals = (await self._ledger.memory(order.address, order.policy, now)).rentals
+        added = were_added(order, cycles, reading, rentals, now)
+        if added is None:
+            return order
+        said = f"{order.baseline.cycles} cycles before, {order.cycles} ordered, {cycles.remaining} now ({cycles.key})"
+        if added:
+            after = await self._ledger.record(order, Event.COUNTED, now, detail=said)
+            self._log.order(LogEvent.CYCLES_ADDED, after, detail=said)
+            return after
+        if await self._ledger.judge_cycle_key(cycles.key, f"an order for {order.address} is not in the count: {said}"):
+            self._log.emit(LogEvent.CYCLES_DOUBTED, address=order.address, key=cycles.key, detail=said)
+        after = await self._ledger.record(order, Event.NEVER_COUNTED, now, detail=said)
+        self._log.order(LogEvent.CYCLES_MISSING, after, detail=said)
         return after
 
     def _confirmed(self, order: Order, reading: Reading) -> datetime | None:
@@ -258,7 +325,9 @@ class Orders:
         after = evidence.After(
             flight_over=seen.began >= over_at,
             reading=seen.reading if isinstance(seen.reading, Reading) else None,
+            cycles=None if seen.cycles_began < over_at <= seen.began else seen.cycles,
             funds=funds,
+            is_hosted=seen.is_hosted,
         )
         was_open = await self._ledger.was_open(order.baseline.funds_read_at or order.baseline.taken_at)
         return evidence.judge(order, after, memory.rentals, spends, was_open=was_open)

@@ -46,6 +46,10 @@ class LogEvent(StrEnum):
     ENERGY_DELIVERED = "energy.delivered"
     ENERGY_LATE = "energy.late"
     RENTAL_EXPIRED = "rental.expired"
+    CYCLES_ADDED = "cycles.added"
+    CYCLES_MISSING = "cycles.missing"
+    CYCLES_DOUBTED = "cycles.doubted"
+    HOST_ACT = "host.act"
     CALL_DUE = "call.due"
     CALL_COVERED = "call.covered"
     CALL_MISSED = "call.missed"
@@ -67,6 +71,8 @@ _LEVEL_OF: dict[LogEvent, Level] = {
     LogEvent.ORDER_REFUSED: "warning",
     LogEvent.ORDER_UNRESOLVED: "warning",
     LogEvent.ENERGY_LATE: "warning",
+    LogEvent.CYCLES_MISSING: "warning",
+    LogEvent.CYCLES_DOUBTED: "warning",
     LogEvent.CALL_MISSED: "warning",
     LogEvent.SPENDING_PAUSED: "warning",
     LogEvent.NODE_FAILED: "warning",

@@ -159,6 +159,7 @@ RENTS: dict[str, tuple[dict[str, Any], int]] = {
     ),
     "the balance is just enough": ({"funds": Funds(2_130_000, NOW)}, 71_000),
     "the balance is not known": ({"funds": None}, 71_000),
+    "Host Mode did not fill it up": ({"left_to_host_mode_until": NOW}, 71_000),
     "the cooldown is just over": ({"memory": Memory(last_order_at=NOW - seconds(30))}, 71_000),
     "the last order lies far in the future: a clock was set back": (
         {"memory": Memory(last_order_at=NOW + minutes(30))},
@@ -277,6 +278,7 @@ HOLDS: dict[str, tuple[dict[str, Any], Reason]] = {
         Reason.BUDGET_PER_DAY,
     ),
     "one sun short": ({"funds": Funds(2_129_999, NOW)}, Reason.NO_FUNDS),
+    "Host Mode may still fill it up": ({"left_to_host_mode_until": NOW + seconds(1)}, Reason.LEFT_TO_HOST_MODE),
     "a second before the cooldown is over": ({"memory": Memory(last_order_at=NOW - seconds(29))}, Reason.COOLDOWN),
     "an order may have been placed": (
         {"memory": Memory(unsettled=an_order(state=OrderState.UNRESOLVED))},
@@ -307,7 +309,7 @@ def test_a_policy_without_an_energy_part_asks_for_nothing() -> None:
     assert decide(a_situation(policy=policy), "d").reason is Reason.ENOUGH
 
 
-OF_CYCLES = {reason for reason in Reason if "cycles" in reason} | {Reason.NOT_IN_HOST_MODE}
+OF_CYCLES = {reason for reason in Reason if "cycles" in reason} | {Reason.NOT_IN_HOST_MODE, Reason.BY_HAND}
 OF_PLANNED_CALLS = {Reason.PLANNED_CALL, Reason.ENSURE, Reason.NO_ESTIMATE}
 
 
@@ -372,6 +374,7 @@ SPOILED: tuple[tuple[str, Reason, Spoil], ...] = (
     ),
     ("_address_accepts", Reason.REFUSED, {"memory": {"refusals": Refusals(Reason.REFUSED, 1, NOW, NOW)}}),
     ("_cooled_down", Reason.COOLDOWN, {"memory": {"last_order_at": NOW}}),
+    ("_left_to_host_mode", Reason.LEFT_TO_HOST_MODE, {"situation": {"left_to_host_mode_until": NOW + minutes(1)}}),
     ("_price_is_known", Reason.PRICE_UNKNOWN, {"prices": {"rent_sun": None}}),
     ("_price_is_allowed", Reason.PRICE_TOO_HIGH, {"energy": {"max_price": "10 sun"}}),
     (

@@ -41,6 +41,8 @@ unresolved  settled_placed      placed
 unresolved  settled_not_placed  not_placed
 placed      seen                delivered
 placed      hour_over           undelivered
+placed      counted             added
+placed      never_counted       undelivered
 delivered   hour_over           expired
 """
 LEGAL = {(state, event): after for state, event, after in map(str.split, LIFE.strip().splitlines())}
@@ -77,7 +79,7 @@ PAID = {E.ACCEPTED, E.SHOWN_PLACED, E.SETTLED_PLACED}
 
 
 def test_the_histories_are_all_there() -> None:
-    assert len(ALL) == len(set(ALL)) == 40
+    assert len(ALL) == len(set(ALL)) == 54
     assert max(map(len, ALL)) == 5
     assert {state for history in ALL for _, state in history} == set(OrderState) - {S.INTENDED}
     assert {event for history in ALL for event, _ in history} == set(Event)

@@ -141,7 +141,7 @@ def test_a_balance_of_zero_is_zero() -> None:
 
 
 def left(body: object, address: str = ADDRESS) -> tuple[CyclesKnown, int | None]:
-    found = reads.cycles(body if isinstance(body, bytes) else raw(body), address, THEN)
+    found = reads.cycles([body if isinstance(body, bytes) else raw(body)], address, THEN)
     assert found.address == address
     return found.known, found.remaining
 
@@ -156,7 +156,7 @@ OUTSIDE = (CyclesKnown.NOT_IN_HOST_MODE, None)
 
 
 def test_the_cycles_of_the_recorded_answers() -> None:
-    counted = reads.cycles(recorded("time-status-partial-cycle-set"), ADDRESS, THEN)
+    counted = reads.cycles([recorded("time-status-partial-cycle-set")], ADDRESS, THEN)
     assert counted == Cycles(ADDRESS, CyclesKnown.COUNTED, 15, THEN, key="cycle_set")
     assert left(recorded("time-status-partial-cycle-set"), OTHER) == OUTSIDE
     assert left(recorded("time-status-success-2025-08")) == UNKNOWN
@@ -307,7 +307,7 @@ def test_no_answer_breaks_a_reader_and_no_figure_is_absurd(body: bytes) -> None:
     assert cycle is None or cycle > 0
     known = reads.funds(body, THEN)
     assert known is None or known.balance_sun >= 0
-    counted = reads.cycles(body, ADDRESS, THEN)
+    counted = reads.cycles([body], ADDRESS, THEN)
     assert (counted.known is CyclesKnown.COUNTED) == (counted.remaining is not None)
     reads.order_check(body)
     assert isinstance(reads.problem(body), str)

@@ -4,13 +4,25 @@ An alert is a state and not a message: it is worked out afresh each time, and on
 is told. So a restart, a lost message or a second look never repeats one.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from energyd import units
 from energyd.core.order import LATE_AFTER
-from energyd.model import Alert, AlertName, Call, Decision, Funds, Order, OrderKind, OrderState, Reason, Refusals
+from energyd.model import (
+    Action,
+    Alert,
+    AlertName,
+    Call,
+    Decision,
+    Funds,
+    Order,
+    OrderKind,
+    OrderState,
+    Reason,
+    Refusals,
+)
 
 _EXHAUSTED = (Reason.BUDGET_PER_ORDER, Reason.BUDGET_PER_HOUR, Reason.BUDGET_PER_DAY)
 
@@ -24,7 +36,11 @@ class Facts:
     calls: Sequence[Call] = ()
     """Those that were missed and are not over."""
     decisions: Sequence[Decision] = ()
-    """The newest one of each address."""
+    """The newest ones of each address."""
+    uncounted: Sequence[str] = ()
+    """Addresses in Host Mode whose cycles have not been known for long."""
+    doubted_keys: Mapping[str, str] = field(default_factory=dict)
+    """The keys of counts of cycles, each with why it is doubted; empty: it is trusted."""
     node_error: str | None = None
     netts_error: str | None = None
     auth_error: str | None = None
@@ -45,6 +61,7 @@ def standing(facts: Facts) -> tuple[Alert, ...]:
         *_of_orders(facts.orders, facts.now),
         *_of_calls(facts.calls),
         *_of_budgets(facts.decisions),
+        *_of_cycles(facts),
     )
 
 
@@ -147,3 +164,31 @@ def _of_budgets(decisions: Sequence[Decision]) -> Iterable[Alert]:
                 decision.policy,
                 f"policy {decision.policy} may spend no more for {decision.address}: {decision.detail}",
             )
+
+
+def _of_cycles(facts: Facts) -> Iterable[Alert]:
+    """Netts delegates no more once the cycles have run out, and does not say so."""
+    for key, doubt in facts.doubted_keys.items():
+        if doubt:
+            text = f"the count of cycles under {key} is not believed ({doubt}); `energyd host confirm-key {key}` does"
+            yield Alert(AlertName.CYCLES_DOUBTED, key, text)
+    for decision in facts.decisions:
+        if decision.kind is OrderKind.CYCLES and (few := _few(decision)):
+            yield Alert(AlertName.CYCLES_LOW, decision.address, f"{decision.address} {few}")
+    low = {decision.address for decision in facts.decisions if decision.kind is OrderKind.CYCLES and _few(decision)}
+    for address in facts.uncounted:
+        if address not in low:
+            yield Alert(
+                AlertName.CYCLES_LOW, address, f"the cycles of {address} cannot be counted, so none are ordered"
+            )
+
+
+def _few(decision: Decision) -> str:
+    """What is wrong with the cycles of an address that nothing is being done about."""
+    if decision.reason is Reason.NOT_IN_HOST_MODE:
+        return "is not in Host Mode, so nothing is delegated to it; `energyd host add` puts it there"
+    if decision.available is None or decision.available >= (decision.demand or 0):
+        return ""
+    if decision.action is Action.ORDER_CYCLES or decision.reason is Reason.IN_FLIGHT:
+        return ""
+    return f"has {decision.available} cycles left where {decision.demand} are wanted: {decision.detail}"

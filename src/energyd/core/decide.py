@@ -10,8 +10,8 @@ from datetime import datetime
 
 from energyd.core import demand, supply
 from energyd.core.demand import Idle
-from energyd.core.guards import GUARDS, Wish, known_burn_price, known_rent_price
-from energyd.model import Action, Decision, Guard, Need, NoReading, Reading, Reason, Situation, Source
+from energyd.core.guards import GUARDS, Wish, held_back, known_burn_price, known_rent_price
+from energyd.model import Action, Decision, Guard, Need, NoReading, OrderKind, Reading, Reason, Situation, Source
 from energyd.policy import EnergyRule
 
 
@@ -120,21 +120,14 @@ def _purchase(draft: "Draft", moment: Moment) -> Decision:
     s = draft.situation
     gap = moment.missing + moment.headroom
     energy = min(max(gap + moment.may_drift, s.limits.energy_min), s.limits.energy_max)
-    wish = Wish(s, energy, known_rent_price(s), known_burn_price(s))
+    need = moment.unmet
+    wish = Wish(s, energy, need.reason, known_rent_price(s), known_burn_price(s))
     guards = tuple(guard(wish) for guard in GUARDS)
     draft.want(gap, wish, guards)
     failed = next((guard for guard in guards if not guard.passed), None)
-    need = moment.unmet
     if failed is None:
         return draft.rent(need.reason, detail=f"call {need.call}" if need.call else "")
-    return draft.hold(failed.reason, detail=_explained(failed, need))
-
-
-def _explained(failed: Guard, need: Need) -> str:
-    if failed.reason in (Reason.DRY_RUN, Reason.OBSERVE):
-        return f"would rent: {need.reason}"
-    compared = " against ".join(part for part in (failed.figure, failed.limit) if part)
-    return f"{need.reason}, but {failed.reason}: {compared}" if compared else f"{need.reason}, but {failed.reason}"
+    return draft.hold(failed.reason, detail=held_back(failed, need.reason, "rent"))
 
 
 class Draft:
@@ -160,7 +153,7 @@ class Draft:
 
     def want(self, gap: int, wish: "Wish", guards: tuple[Guard, ...]) -> None:
         self._figures |= {
-            "gap": gap, "energy": wish.energy, "price_sun": wish.price_sun, "cost_sun": wish.cost_sun
+            "gap": gap, "energy": wish.amount, "price_sun": wish.price_sun, "cost_sun": wish.cost_sun
         }  # fmt: skip
         self._guards = guards
 
@@ -177,6 +170,7 @@ class Draft:
             address=s.address,
             policy=s.policy.name,
             at=s.now,
+            kind=OrderKind.RENTAL,
             action=action,
             reason=reason,
             detail=detail,

@@ -5,7 +5,10 @@ nothing:
 
 * the chain: the energy limit rose by the ordered amount since the baseline, or it did not;
 * the account: the balance fell, or the spent total rose, by more than our other orders of that time explain;
-* for Host Mode, the count of cycles rose by what was ordered, or it did not.
+* for Host Mode, the count of cycles rose, or it did not. It falls by itself whenever Netts delegates, so any rise is
+  one that was paid for.
+
+On an address in Host Mode the chain says less: what has risen there may have been delegated for a cycle.
 
 Believing "placed" wrongly costs an hour of waiting; believing "not placed" wrongly pays twice. So one witness is enough
 for placed, at once; for not placed, the longest flight must be over (the caller measures that on its own clock, see
@@ -46,6 +49,8 @@ class After:
     reading: Reading | None = None
     cycles: Cycles | None = None
     funds: Funds | None = None
+    is_hosted: bool = False
+    """The address is in Host Mode, so Netts delegates to it by itself, too."""
 
 
 def judge(
@@ -80,18 +85,18 @@ def _chain(order: Order, after: After, rentals: Sequence[Order]) -> Testimony:
     if supply.is_whole(order, came, after.reading.energy_limit):
         # It may as well be another one of ours that is still due; that one is watched, and then this can be told.
         is_another_due = any(other.key != order.key and other.state is OrderState.PLACED for other in rentals)
-        return Testimony.NOTHING if is_another_due else Testimony.PLACED
+        return Testimony.NOTHING if is_another_due or after.is_hosted else Testimony.PLACED
     few = supply.slack(max(after.reading.energy_limit, order.baseline.energy_limit))
     return Testimony.NOT_PLACED if came is not None and came <= few else Testimony.NOTHING
 
 
 def _cycles(order: Order, after: After) -> Testimony:
     before, now = order.baseline.cycles, after.cycles
-    if before is None or order.cycles is None or now is None or now.known is not CyclesKnown.COUNTED:
+    if before is None or now is None or now.known is not CyclesKnown.COUNTED or now.remaining is None:
         return Testimony.NOTHING
-    if (now.remaining or 0) >= before + order.cycles:
-        return Testimony.PLACED
-    return Testimony.NOT_PLACED if (now.remaining or 0) <= before else Testimony.NOTHING
+    if now.key != order.baseline.cycles_key:
+        return Testimony.NOTHING
+    return Testimony.PLACED if now.remaining > before else Testimony.NOT_PLACED
 
 
 def _account(order: Order, after: After, spends: Sequence[Order], *, was_open: bool) -> Testimony:
@@ -129,12 +134,14 @@ def _is_told(other: Order, funds: Funds) -> bool:
 
 
 def _is_counted(order: Order, funds: Funds) -> bool:
-    return order.baseline.spent_total_sun is not None and funds.spent_total_sun is not None
+    """Whether the spent total can be asked; nobody knows whether purchases of cycles are in it (netts-api 18)."""
+    is_told = order.baseline.spent_total_sun is not None and funds.spent_total_sun is not None
+    return is_told and order.kind is OrderKind.RENTAL
 
 
 def _left_account(order: Order, funds: Funds) -> int | None:
     before = order.baseline
-    if before.spent_total_sun is not None and funds.spent_total_sun is not None:
+    if _is_counted(order, funds) and before.spent_total_sun is not None and funds.spent_total_sun is not None:
         return funds.spent_total_sun - before.spent_total_sun
     if before.balance_sun is not None:
         return before.balance_sun - funds.balance_sun

@@ -25,6 +25,10 @@ def known_rent_price(situation: Situation) -> int | None:
     return prices.rent_sun
 
 
+def known_cycle_price(situation: Situation) -> int | None:
+    return None if known_rent_price(situation) is None else situation.prices.cycle_sun
+
+
 def known_burn_price(situation: Situation) -> int | None:
     prices = situation.prices
     if prices.burn_read_at is None or abs(situation.now - prices.burn_read_at) > BURN_PRICE_GOOD_FOR:
@@ -34,16 +38,20 @@ def known_burn_price(situation: Situation) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """The purchase that the guards are asked about. Prices in sun for one unit of energy; None where not known."""
+    """The purchase that the guards are asked about: so much energy, or so many cycles, and why.
+
+    Prices in sun for one unit of energy, or for one cycle; None where not known.
+    """
 
     situation: Situation
-    energy: int
+    amount: int
+    because: Reason
     price_sun: int | None
-    burn_sun: int | None
+    burn_sun: int | None = None
 
     @property
     def cost_sun(self) -> int | None:
-        return None if self.price_sun is None else units.cost_sun(self.energy, self.price_sun)
+        return None if self.price_sun is None else units.cost_sun(self.amount, self.price_sun)
 
 
 def _no_unresolved_order(wish: Wish) -> Guard:
@@ -112,6 +120,21 @@ def _cheaper_than_burning(wish: Wish) -> Guard:
     )
 
 
+def _left_to_host_mode(wish: Wish) -> Guard:
+    until = wish.situation.left_to_host_mode_until
+    passed = until is None or wish.because is not Reason.BELOW_FLOOR or wish.situation.now >= until
+    figure = "" if passed else "Netts has cycles to fill the address up with"
+    return Guard(Reason.LEFT_TO_HOST_MODE, passed, figure, "" if passed else f"until {until:%H:%M:%S} UTC")
+
+
+def _cycle_price_is_allowed(wish: Wish) -> Guard:
+    rule = wish.situation.policy.host_mode
+    if rule is None or wish.price_sun is None:
+        return Guard(Reason.PRICE_TOO_HIGH, passed=True)
+    limit = rule.max_cycle_price
+    return Guard(Reason.PRICE_TOO_HIGH, wish.price_sun <= limit, units.trx_text(wish.price_sun), units.trx_text(limit))
+
+
 def _budget(reason: Reason, spent_sun: int, limit_sun: int | None, cost_sun: int | None) -> Guard:
     if limit_sun is None:
         return Guard(reason, passed=True, limit="unlimited")
@@ -158,16 +181,12 @@ def _daemon_spends(wish: Wish) -> Guard:
     return Guard(Reason.DRY_RUN, wish.situation.mode is Mode.LIVE)
 
 
-GUARDS: tuple[Callable[[Wish], Guard], ...] = (
-    _no_unresolved_order,
-    _ledger_is_whole,
-    _not_paused,
-    _account_accepts,
-    _address_accepts,
-    _cooled_down,
-    _price_is_known,
-    _price_is_allowed,
-    _cheaper_than_burning,
+Guards = tuple[Callable[[Wish], Guard], ...]
+
+_MAY_ORDER: Guards = (_no_unresolved_order, _ledger_is_whole, _not_paused, _account_accepts, _address_accepts)
+_RENT_PRICE: Guards = (_price_is_known, _price_is_allowed, _cheaper_than_burning)
+_CYCLE_PRICE: Guards = (_price_is_known, _cycle_price_is_allowed)
+_MAY_SPEND: Guards = (
     _within_order_budget,
     _within_hour_budget,
     _within_day_budget,
@@ -175,4 +194,18 @@ GUARDS: tuple[Callable[[Wish], Guard], ...] = (
     _policy_spends,
     _daemon_spends,
 )
+
+GUARDS: Guards = (*_MAY_ORDER, _cooled_down, _left_to_host_mode, *_RENT_PRICE, *_MAY_SPEND)
 """Every guard of a rental, in the order in which the first that fails gives the reason."""
+CYCLE_GUARDS: Guards = (*_MAY_ORDER, *_CYCLE_PRICE, *_MAY_SPEND)
+"""Every guard of an order of cycles."""
+BY_HAND_GUARDS: Guards = (_no_unresolved_order, _price_is_known, _balance_suffices, _daemon_spends)
+"""What stops even an order of cycles that a person asks for."""
+
+
+def held_back(failed: Guard, because: Reason, action: str) -> str:
+    """What a guard that does not pass says, as one sentence; `action` is what would be done."""
+    if failed.reason in (Reason.DRY_RUN, Reason.OBSERVE):
+        return f"would {action}: {because}"
+    compared = " against ".join(part for part in (failed.figure, failed.limit) if part)
+    return f"{because}, but {failed.reason}: {compared}" if compared else f"{because}, but {failed.reason}"

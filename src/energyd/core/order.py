@@ -2,7 +2,8 @@
 
 An order is a wish that may have cost money. Five questions decide what may happen to it, and the table answers all of
 them: was it written down (intended), may it have left the house (sent), do we know what came of it (placed, refused,
-or unresolved when we do not), was the energy seen (delivered), is its hour over (the closed states).
+or unresolved when we do not), was the energy seen (delivered) or were the cycles (added), is its hour over (the closed
+states). Cycles have no hour: an order of them is closed once the count shows them, or when it certainly does not.
 
 Four rules keep money from being spent twice; the first two are in the table, the others in the engine and in
 core/evidence.py, and `tests/simulation/test_blindness.py` shows what happens without each:
@@ -21,7 +22,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from energyd.errors import Impossible
-from energyd.model import Order, OrderState
+from energyd.model import Order, OrderKind, OrderState
 
 SEND_WITHIN = timedelta(seconds=10)
 """How long a mark of sending is good."""
@@ -29,6 +30,10 @@ FLIGHT_MARGIN = timedelta(seconds=60)
 """What a request may still travel after our own deadline; netts-api 13.3 asks for at least a minute."""
 LATE_AFTER = timedelta(seconds=60)
 """Energy is normally on chain within 10 s (netts-api 13.1); after a minute it is late."""
+COUNTED_WITHIN = timedelta(minutes=10)
+"""Cycles are added in the transaction that takes the order (netts-api 6.1), so by then every count shows them."""
+WATCHED_FOR = timedelta(days=1)
+"""How long the count of cycles is waited for; later it tells nothing about one order any more."""
 
 
 class Event(StrEnum):
@@ -46,6 +51,8 @@ class Event(StrEnum):
     SETTLED_NOT_PLACED = "settled_not_placed"
     SEEN = "seen"
     HOUR_OVER = "hour_over"
+    COUNTED = "counted"
+    NEVER_COUNTED = "never_counted"
 
 
 _S, _E = OrderState, Event
@@ -65,6 +72,8 @@ TABLE: dict[tuple[OrderState, Event], OrderState] = {
     (_S.UNRESOLVED, _E.SETTLED_NOT_PLACED): _S.NOT_PLACED,
     (_S.PLACED, _E.SEEN): _S.DELIVERED,
     (_S.PLACED, _E.HOUR_OVER): _S.UNDELIVERED,
+    (_S.PLACED, _E.COUNTED): _S.ADDED,
+    (_S.PLACED, _E.NEVER_COUNTED): _S.UNDELIVERED,
     (_S.DELIVERED, _E.HOUR_OVER): _S.EXPIRED,
 }
 
@@ -91,7 +100,7 @@ class Inquire:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Look whether the energy has arrived on chain."""
+    """Look whether the energy has arrived on chain, or the cycles in the count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +124,17 @@ def next_step(order: Order, now: datetime) -> Step:
         case OrderState.UNRESOLVED:
             return Inquire()
         case OrderState.PLACED:
-            return Record(Event.HOUR_OVER) if now >= order.until_at else Watch()
-        case OrderState.DELIVERED:
-            return Record(Event.HOUR_OVER) if now >= order.until_at else Rest()
-        case _:
-            return Rest()
+            is_over, event = _watched_in_vain(order, now)
+            return Record(event) if is_over else Watch()
+        case OrderState.DELIVERED if now >= order.until_at:
+            return Record(Event.HOUR_OVER)
+    return Rest()
+
+
+def _watched_in_vain(order: Order, now: datetime) -> tuple[bool, Event]:
+    if order.kind is OrderKind.RENTAL:
+        return now >= order.until_at, Event.HOUR_OVER
+    return now >= (order.sent_at or order.intended_at) + WATCHED_FOR, Event.NEVER_COUNTED
 
 
 def longest_flight(request_deadline: timedelta) -> timedelta:

@@ -20,7 +20,7 @@ from energyd.ledger import account, queries, store, writes
 from energyd.ledger.queries import OrderEvent
 from energyd.ledger.reads import Reader
 from energyd.ledger.tables import REVISION
-from energyd.model import Alert, AlertName, Call, Decision, Order, Pause, Reason, Sent
+from energyd.model import Alert, AlertName, Call, Count, Decision, HostAct, Order, Pause, Reason, Sent
 from energyd.policy import Budget
 
 T = TypeVar("T")
@@ -188,6 +188,24 @@ class Ledger(Reader):
     async def change_call(self, call: Call, **changes: object) -> Call:
         """Changes some fields of a call. Raises Conflict when somebody else changed it first."""
         return await self._write(lambda c: writes.change_call(c, call, changes))
+
+    # --- cycles -----------------------------------------------------------------------------------------------------
+
+    async def note_count(self, count: Count) -> None:
+        """Writes a count of cycles down; one that says the same as the one before is left out."""
+        await self._write(lambda c: writes.note_count(c, count))
+
+    async def judge_cycle_key(self, key: str, doubt: str) -> bool:
+        """Notes why the key of a count is doubted; with an empty doubt, that it is trusted. False: that was known."""
+        return await self._write(lambda c: writes.judge_cycle_key(c, key, doubt))
+
+    async def begin_host_act(self, address: str, act: HostAct, now: datetime) -> int:
+        """Writes down what Netts is about to be asked to do to an address, and returns its number."""
+        return await self._write(lambda c: writes.begin_host_act(c, address, act, self.host, now))
+
+    async def end_host_act(self, act_id: int, outcome: str, now: datetime) -> None:
+        """Writes down what came of it."""
+        await self._write(lambda c: writes.end_host_act(c, act_id, outcome, now))
 
     # --- pauses, alerts, meta ---------------------------------------------------------------------------------------
 

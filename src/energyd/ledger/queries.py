@@ -4,6 +4,7 @@ What every tick asks is put together once, when this module is loaded: building 
 it.
 """
 
+import json
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -27,7 +28,19 @@ from sqlalchemy import (
 )
 
 from energyd.core.order import Event
-from energyd.ledger.tables import Moment, alerts, calls, decisions, leases, meta, order_events, orders, pauses
+from energyd.ledger.tables import (
+    Moment,
+    alerts,
+    calls,
+    cycle_counts,
+    decisions,
+    host_acts,
+    leases,
+    meta,
+    order_events,
+    orders,
+    pauses,
+)
 from energyd.model import (
     AHEAD,
     NEVER_CHARGED,
@@ -37,7 +50,9 @@ from energyd.model import (
     Alert,
     Call,
     CallState,
+    Count,
     Decision,
+    HostActed,
     Memory,
     Order,
     OrderKind,
@@ -57,6 +72,7 @@ ACCOUNT_WIDE = (Reason.NO_FUNDS, Reason.AUTH_FAILED, Reason.RATE_LIMITED, Reason
 
 HOLD_UNTIL = "hold_until"
 FORGIVEN = "refusals_forgiven_up_to"
+CYCLE_KEYS = "cycle_keys"
 
 _WAS_PLACED = (OrderState.PLACED, OrderState.DELIVERED, OrderState.UNDELIVERED, OrderState.EXPIRED)
 
@@ -137,6 +153,7 @@ _UNSETTLED = _OF_THIS.where(_among(_o.state, UNSETTLED))
 _RENTALS = _OF_THIS.where(
     _o.sent_at > bindparam("since"), _o.kind == OrderKind.RENTAL, _among(_o.state, _WAS_PLACED)
 ).order_by(_o.sent_at, _o.key)
+_CYCLE_ORDERS = _OF_THIS.where(_o.kind == OrderKind.CYCLES, _o.state == OrderState.PLACED).order_by(_o.sent_at, _o.key)
 _LAST_SENT = select(func.max(_o.sent_at)).where(_o.address == bindparam("address"))
 
 
@@ -243,12 +260,70 @@ def calls_starting(connection: Connection, id_prefix: str) -> tuple[Call, ...]:
     return tuple(exact) or found
 
 
+# --- cycles ---------------------------------------------------------------------------------------------------------
+
+COUNTS_FOR = timedelta(days=3)
+"""How far back the counts go from which it is worked out how long cycles last."""
+
+_n = cycle_counts.c
+COUNT = [column for column in _n if column.name != "id"]
+_COUNTS = select(*COUNT).where(_n.address == bindparam("address")).order_by(_n.id)
+LAST_COUNT = select(*COUNT).where(_n.address == bindparam("address")).order_by(_n.id.desc()).limit(1)
+_BEFORE = select(func.max(_n.id)).where(_n.address == bindparam("address"), _n.at <= bindparam("since", type_=Moment))
+_COUNTS_SINCE = _COUNTS.where(_n.id >= func.coalesce(_BEFORE.scalar_subquery(), 0))
+_NEWEST_CYCLE_ORDERS = (
+    select(_o.key)
+    .where(_o.address == bindparam("address"), _o.kind == OrderKind.CYCLES)
+    .order_by(_o.intended_at.desc(), _o.key)
+    .limit(2)
+)
+_CYCLES_MARK = select(func.max(_e.id)).where(_e.order_key.in_(_NEWEST_CYCLE_ORDERS))
+_MARK = select(func.max(_e.id))
+
+
+def cycle_keys(connection: Connection) -> dict[str, str]:
+    """The keys under which counts were found, each with why it is doubted; empty text: it is trusted."""
+    return dict(json.loads(get_meta(connection, CYCLE_KEYS) or "{}"))
+
+
+def counts(connection: Connection, address: str, since: datetime) -> tuple[Count, ...]:
+    """The counts of an address since a moment, and the one that stood then, oldest first."""
+    return fetch(connection, Count, _COUNTS_SINCE, address=address, since=since)
+
+
+def mark(connection: Connection) -> int:
+    """The newest event of any order."""
+    return int(connection.execute(_MARK).scalar() or 0)
+
+
+def cycles_mark(connection: Connection, address: str) -> int:
+    """The newest event of an address's orders of cycles: a count from before it may not be decided on."""
+    return int(connection.execute(_CYCLES_MARK, {"address": address}).scalar() or 0)
+
+
+def host_acts_of(connection: Connection, address: str | None) -> tuple[HostActed, ...]:
+    wanted = select(host_acts).order_by(host_acts.c.act_id.desc())
+    return fetch(connection, HostActed, wanted if address is None else wanted.where(host_acts.c.address == address))
+
+
 # --- refusals in a row ----------------------------------------------------------------------------------------------
 # "In a row" goes by the order of writing and not by clocks: what was written after the last success and after the last
-# time that refusals were forgiven.
+# time that refusals were forgiven. Rentals and cycles are refused for themselves: time/order has limits, preconditions
+# and, for some users, a balance of its own. Only what is said about the key concerns both.
 
 _placed = order_events.alias("placed").c
+_ok = orders.alias("ok").c
 _LAST_PLACED = select(func.max(_placed.id)).where(_placed.state == OrderState.PLACED)
+_LAST_PLACED_OF_ADDRESS = (
+    select(_placed.id)
+    .where(
+        _placed.state == OrderState.PLACED,
+        _placed.address == bindparam("address"),
+        select(_ok.key).where(_ok.key == _placed.order_key, _ok.kind == bindparam("kind")).exists(),
+    )
+    .order_by(_placed.id.desc())
+    .limit(1)
+)
 _FORGIVEN = select(cast(meta.c.value, Integer)).where(meta.c.key == FORGIVEN)
 
 
@@ -257,19 +332,28 @@ def _refused(last_placed: Select[Any]) -> Select[Any]:
     return select(func.count(), func.min(_e.id), func.max(_e.id)).where(_e.state == OrderState.REFUSED, *after)
 
 
-_OF_ADDRESS = _refused(_LAST_PLACED.where(_placed.address == bindparam("address"))).where(
-    _e.address == bindparam("address"), ~_among(_e.refused_for, ACCOUNT_WIDE)
+_IS_OF_KIND = select(_ok.key).where(_ok.key == _e.order_key, _ok.kind == bindparam("kind")).exists()
+_OF_ADDRESS = _refused(_LAST_PLACED_OF_ADDRESS).where(
+    _e.address == bindparam("address"), ~_among(_e.refused_for, ACCOUNT_WIDE), _IS_OF_KIND
 )
 _OF_ACCOUNT = _refused(_LAST_PLACED).where(_among(_e.refused_for, ACCOUNT_WIDE))
+_OF_ACCOUNT_AND_KIND = _OF_ACCOUNT.where(or_(_e.refused_for == Reason.AUTH_FAILED, _IS_OF_KIND))
 _REFUSAL = select(order_events, _o.baseline).join(orders).where(_e.id == bindparam("id"))
 
 
-def refusals(connection: Connection, address: str | None) -> Refusals | None:
-    """Those of one address, or, without one, those that concern the account."""
-    asked = (
-        connection.execute(_OF_ACCOUNT) if address is None else connection.execute(_OF_ADDRESS, {"address": address})
-    )
-    count, first_id, last_id = asked.one()
+def refusals(connection: Connection, address: str | None, kind: OrderKind) -> Refusals | None:
+    """Those of one address, or, without one, those that concern the account, as far as they stop this kind of order."""
+    wanted = _OF_ACCOUNT_AND_KIND if address is None else _OF_ADDRESS
+    return _in_a_row(connection, wanted, {"address": address, "kind": kind})
+
+
+def account_refusals(connection: Connection) -> Refusals | None:
+    """Those that concern the account, whatever was ordered."""
+    return _in_a_row(connection, _OF_ACCOUNT, {})
+
+
+def _in_a_row(connection: Connection, wanted: Select[Any], values: dict[str, object]) -> Refusals | None:
+    count, first_id, last_id = connection.execute(wanted, values).one()
     if not count:
         return None
     first, last = (connection.execute(_REFUSAL, {"id": each}).one() for each in (first_id, last_id))
@@ -279,7 +363,8 @@ def refusals(connection: Connection, address: str | None) -> Refusals | None:
 # --- what a decision may depend on ----------------------------------------------------------------------------------
 
 
-def memory(connection: Connection, address: str, policy: str, now: datetime) -> Memory:
+def memory(connection: Connection, address: str, policy: str, now: datetime, kind: OrderKind) -> Memory:
+    is_about_cycles = kind is OrderKind.CYCLES
     unsettled = fetch(connection, Order, _UNSETTLED, address=address)
     # The chain may show a rental a little longer than its hour, so the hour after it belongs to the picture.
     rentals = fetch(connection, Order, _RENTALS, address=address, since=now - RENTAL_TIME - HOUR)
@@ -290,10 +375,12 @@ def memory(connection: Connection, address: str, policy: str, now: datetime) -> 
         spent_day_sun=spent(connection, policy, now - DAY),
         last_order_at=connection.execute(_LAST_SENT, {"address": address}).scalar(),
         pauses=fetch(connection, Pause, _PAUSES_OF_THIS, address=address, policy=policy, now=now),
-        refusals=refusals(connection, address),
-        account_refusals=refusals(connection, None),
+        refusals=refusals(connection, address, kind),
+        account_refusals=refusals(connection, None, kind),
         hold_until=hold_until(connection, address),
         calls=calls_ahead(connection, address),
+        cycle_orders=fetch(connection, Order, _CYCLE_ORDERS, address=address) if is_about_cycles else (),
+        counts=counts(connection, address, now - COUNTS_FOR) if is_about_cycles else (),
     )
 
 
@@ -301,9 +388,11 @@ def memory(connection: Connection, address: str, policy: str, now: datetime) -> 
 
 
 def listed_decisions(
-    *, address: str | None, since: datetime | None, limit: int | None, with_repeats: bool
+    *, address: str | None, since: datetime | None, limit: int | None, with_repeats: bool, kind: OrderKind | None
 ) -> Select[Any]:
     wanted = select(*DECISION).order_by(_d.id.desc()).limit(limit)
+    if kind is not None:
+        wanted = wanted.where(_d.kind == kind)
     if address is not None:
         wanted = wanted.where(_d.address == address)
     if since is not None:
@@ -311,14 +400,14 @@ def listed_decisions(
     return wanted if with_repeats else wanted.where(_d.repeats == 0)
 
 
-def latest_decisions(connection: Connection) -> tuple[Decision, ...]:
+def latest_decisions(connection: Connection, kind: OrderKind) -> tuple[Decision, ...]:
     """One step in the index for each address, instead of a walk over all decisions."""
     address = select(func.min(_d.address).label("address")).cte("address", recursive=True)
     following = select(func.min(_d.address)).where(_d.address > address.c.address)
     address = address.union_all(
         select(following.correlate(address).scalar_subquery()).where(address.c.address.is_not(None))
     )
-    newest = select(func.max(_d.id)).where(_d.address == address.c.address)
+    newest = select(func.max(_d.id)).where(_d.address == address.c.address, _d.kind == kind)
     is_newest = _d.id == newest.correlate(address).scalar_subquery()
     wanted = select(*DECISION).join_from(address, decisions, is_newest).order_by(address.c.address)
     return fetch(connection, Decision, wanted)

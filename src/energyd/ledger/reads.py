@@ -11,9 +11,23 @@ from typing import Self, TypeVar
 from sqlalchemy import Connection, Engine
 
 from energyd.errors import LedgerError
-from energyd.ledger import account, queries, store
+from energyd.ledger import account, history, queries, store
+from energyd.ledger.history import Fall
 from energyd.ledger.queries import OrderEvent
-from energyd.model import Alert, Call, CallState, Decision, Memory, Order, OrderState, Pause, Refusals
+from energyd.model import (
+    Alert,
+    Call,
+    CallState,
+    Count,
+    Decision,
+    HostActed,
+    Memory,
+    Order,
+    OrderKind,
+    OrderState,
+    Pause,
+    Refusals,
+)
 
 T = TypeVar("T")
 
@@ -74,13 +88,13 @@ class Reader:
         """The orders, of an address or all, that something may still happen to, oldest first."""
         return await self._read(lambda c: queries.open_orders(c, address))
 
-    async def memory(self, address: str, policy_name: str, now: datetime) -> Memory:
-        """What a decision about one address may depend on."""
-        return await self._read(lambda c: queries.memory(c, address, policy_name, now))
+    async def memory(self, address: str, policy_name: str, now: datetime, kind: OrderKind = OrderKind.RENTAL) -> Memory:
+        """What a decision about one address may depend on that is about this kind of purchase."""
+        return await self._read(lambda c: queries.memory(c, address, policy_name, now, kind))
 
     async def account_refusals(self) -> Refusals | None:
         """Refusals in a row that concern the account at Netts, whatever the address."""
-        return await self._read(lambda c: queries.refusals(c, None))
+        return await self._read(queries.account_refusals)
 
     async def spent(self, policy: str, since: datetime) -> int:
         """Sun that a policy has spent after a moment: the charge where it is known, else the most it can be.
@@ -148,14 +162,38 @@ class Reader:
         since: datetime | None = None,
         limit: int | None = None,
         with_repeats: bool = True,
+        kind: OrderKind | None = None,
     ) -> tuple[Decision, ...]:
         """Decisions, newest first; without repeats only those that differ from the one before of their address."""
-        wanted = queries.listed_decisions(address=address, since=since, limit=limit, with_repeats=with_repeats)
+        wanted = queries.listed_decisions(
+            address=address, since=since, limit=limit, with_repeats=with_repeats, kind=kind
+        )
         return await self._read(lambda c: queries.fetch(c, Decision, wanted))
 
-    async def latest_decisions(self) -> tuple[Decision, ...]:
-        """The newest decision of every address that ever had one, by address."""
-        return await self._read(queries.latest_decisions)
+    async def latest_decisions(self, kind: OrderKind = OrderKind.RENTAL) -> tuple[Decision, ...]:
+        """The newest decision of this kind about every address that ever had one, by address."""
+        return await self._read(lambda c: queries.latest_decisions(c, kind))
+
+    async def mark(self) -> int:
+        """The newest event of any order."""
+        return await self._read(queries.mark)
+
+    async def cycles_mark(self, address: str) -> int:
+        """The newest event of an address's orders of cycles."""
+        return await self._read(lambda c: queries.cycles_mark(c, address))
+
+    async def cycle_keys(self) -> dict[str, str]:
+        """The keys under which counts of cycles were found, each with why it is doubted; empty: it is trusted."""
+        return await self._read(queries.cycle_keys)
+
+    async def last_count(self, address: str) -> Count | None:
+        """The cycles of an address as they were counted last, with the moment since when they are so many."""
+        found = await self._read(lambda c: queries.fetch(c, Count, queries.LAST_COUNT, address=address))
+        return found[0] if found else None
+
+    async def host_acts(self, address: str | None = None) -> tuple[HostActed, ...]:
+        """What people had done to addresses in Host Mode, newest first."""
+        return await self._read(lambda c: queries.host_acts_of(c, address))
 
     async def pauses(self, now: datetime) -> tuple[Pause, ...]:
         """The pauses that hold now, oldest first."""
@@ -164,6 +202,14 @@ class Reader:
     async def standing_alerts(self) -> tuple[tuple[Alert, datetime], ...]:
         """The alerts that were raised and not cleared, each with the moment it was raised, oldest first."""
         return await self._read(queries.standing_alerts)
+
+    async def falls(self, since: datetime, until: datetime) -> tuple[Fall, ...]:
+        """Where decisions saw the energy of an address become less, oldest first."""
+        return await self._read(lambda c: history.falls(c, since, until))
+
+    async def burn_prices(self, since: datetime, until: datetime) -> dict[str, int]:
+        """Sun for burning a unit of energy when an order was decided, by the order's key, where it was known."""
+        return await self._read(lambda c: history.burn_prices(c, since, until))
 
     async def is_new(self) -> bool:
         """Whether neither an order nor the account was ever written down."""

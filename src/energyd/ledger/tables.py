@@ -41,6 +41,7 @@ from energyd.model import (
     CallState,
     ContractCall,
     Guard,
+    HostAct,
     Need,
     OrderKind,
     OrderState,
@@ -48,7 +49,7 @@ from energyd.model import (
     Source,
 )
 
-REVISION = "0002"
+REVISION = "0003"
 """The newest step of `migrations/`. Revisions count upwards, so that a newer ledger is known without reading them."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -158,6 +159,7 @@ decisions = Table(
     Column("repeats", _INTEGER, nullable=False),  # 1: says the same as the one before of this address, and may go
     Column("needs", Json(tuple[Need, ...]), nullable=False, server_default="[]"),
     Column("sources", Json(tuple[Source, ...]), nullable=False, server_default="[]"),
+    Column("kind", Word(OrderKind), nullable=False, server_default=OrderKind.RENTAL.value),
     sqlite_strict=True,
 )
 Index("decisions_of_address", decisions.c.address, decisions.c.id)
@@ -256,6 +258,33 @@ calls = Table(
 """Its columns are the fields of `model.Call`."""
 Index("calls_of_address", calls.c.address, calls.c.state)
 Index("calls_at", calls.c.at)
+
+cycle_counts = Table(
+    "cycle_counts",
+    metadata,
+    Column("id", _INTEGER, primary_key=True),
+    _text("address"),
+    Column("at", Moment, nullable=False),
+    Column("remaining", _INTEGER, nullable=False),
+    _text("key"),
+    sqlite_strict=True,
+)
+"""The counts of Host Mode cycles, a row where one differs from the one before of its address."""
+Index("counts_of_address", cycle_counts.c.address, cycle_counts.c.id)
+
+host_acts = Table(
+    "host_acts",
+    metadata,
+    Column("act_id", _INTEGER, primary_key=True),
+    _text("address"),
+    Column("act", Word(HostAct), nullable=False),
+    Column("at", Moment, nullable=False),
+    _text("host"),
+    Column("ended_at", Moment),  # null: it was about to be asked for, and nobody wrote down what came of it
+    _text("outcome"),
+    sqlite_strict=True,
+)
+"""What a person had done to addresses in Host Mode, written down before it was asked for."""
 
 leases = Table(
     "leases",

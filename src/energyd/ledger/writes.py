@@ -1,5 +1,6 @@
 """The SQL behind the writes: ordinary functions that work on a transaction of somebody else."""
 
+import json
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
@@ -12,8 +13,19 @@ from sqlalchemy.exc import IntegrityError
 from energyd.errors import Conflict, OverBudget
 from energyd.ledger import queries
 from energyd.ledger.queries import DAY, HOUR, OrderEvent
-from energyd.ledger.tables import alerts, calls, decisions, leases, meta, order_events, orders, pauses
-from energyd.model import Alert, AlertName, Call, Decision, Order, Pause
+from energyd.ledger.tables import (
+    alerts,
+    calls,
+    cycle_counts,
+    decisions,
+    host_acts,
+    leases,
+    meta,
+    order_events,
+    orders,
+    pauses,
+)
+from energyd.model import Alert, AlertName, Call, Count, Decision, HostAct, Order, OrderKind, Pause
 from energyd.policy import Budget
 from energyd.units import trx_text
 
@@ -100,21 +112,22 @@ def forgive_refusals(connection: Connection) -> None:
 
 _SAID_LAST = (
     select(decisions.c.action, decisions.c.reason, decisions.c.policy)
-    .where(decisions.c.address == bindparam("address"))
+    .where(decisions.c.address == bindparam("address"), decisions.c.kind == bindparam("kind"))
     .order_by(decisions.c.id.desc())
     .limit(1)
 )
 
 
 def note(connection: Connection, noted: Iterable[Decision]) -> None:
-    said: dict[str, object] = {}
+    said: dict[tuple[str, OrderKind], object] = {}
     rows = []
     for decision in noted:
-        address, says = decision.address, (decision.action, decision.reason, decision.policy)
-        if address not in said:
-            said[address] = connection.execute(_SAID_LAST, {"address": address}).one_or_none()
-        rows.append(_row(decision, repeats=said[address] == says))
-        said[address] = says
+        about, says = (decision.address, decision.kind), (decision.action, decision.reason, decision.policy)
+        if about not in said:
+            asked = {"address": decision.address, "kind": decision.kind}
+            said[about] = connection.execute(_SAID_LAST, asked).one_or_none()
+        rows.append(_row(decision, repeats=said[about] == says))
+        said[about] = says
     connection.execute(insert(decisions), rows)
 
 
@@ -124,7 +137,8 @@ def _row(decision: Decision, *, repeats: bool) -> dict[str, Any]:
 
 def forget(connection: Connection, before: datetime) -> int:
     newer = decisions.alias("newer")
-    has_newer = select(newer.c.id).where(newer.c.address == decisions.c.address, newer.c.id > decisions.c.id).exists()
+    about_the_same = (newer.c.address == decisions.c.address) & (newer.c.kind == decisions.c.kind)
+    has_newer = select(newer.c.id).where(about_the_same, newer.c.id > decisions.c.id).exists()
     old = select(decisions.c.id).where(decisions.c.repeats == 1, decisions.c.at < before, has_newer)
     return connection.execute(delete(decisions).where(decisions.c.id.in_(old.limit(_FORGET_AT_ONCE)))).rowcount
 
@@ -148,6 +162,38 @@ def change_call(connection: Connection, call: Call, changes: dict[str, Any]) -> 
     if connection.execute(update(calls).where(*as_known).values(changes)).rowcount != 1:
         raise Conflict(f"call {call.call_id} was changed by somebody else since it was read; read it again")
     return replace(call, **changes)
+
+
+# --- cycles ---------------------------------------------------------------------------------------------------------
+
+
+def note_count(connection: Connection, count: Count) -> None:
+    """Writes a count down if it is another than the last one of its address."""
+    last = queries.fetch(connection, Count, queries.LAST_COUNT, address=count.address)
+    if not last or (last[0].remaining, last[0].key) != (count.remaining, count.key):
+        connection.execute(insert(cycle_counts), {name: getattr(count, name) for name in _COUNT})
+
+
+_COUNT = [column.name for column in queries.COUNT]
+
+
+def judge_cycle_key(connection: Connection, key: str, doubt: str) -> bool:
+    """Notes why a key is doubted; with an empty doubt, that it is trusted. False: that was known."""
+    known = queries.cycle_keys(connection)
+    if key in known and bool(known[key]) == bool(doubt):
+        return False
+    set_meta(connection, queries.CYCLE_KEYS, json.dumps(known | {key: doubt}))
+    return True
+
+
+def begin_host_act(connection: Connection, address: str, act: HostAct, host: str, now: datetime) -> int:
+    begun = insert(host_acts).values(address=address, act=act, at=now, host=host, outcome="")
+    return int(connection.execute(begun.returning(host_acts.c.act_id)).scalar_one())
+
+
+def end_host_act(connection: Connection, act_id: int, outcome: str, now: datetime) -> None:
+    ended = update(host_acts).where(host_acts.c.act_id == act_id).values(ended_at=now, outcome=outcome)
+    connection.execute(ended)
 
 
 # --- leases, pauses, alerts, meta -----------------------------------------------------------------------------------

@@ -17,6 +17,8 @@ ORDER_DONE = 10_000
 """The success code of order1h and order_check."""
 HOST_MODE_DONE = 0
 """The success code of everything below time/."""
+NOT_HOSTED = -4
+"""What time/status and time/order say, with 404, of an address that is not in Host Mode."""
 LACK_OF_FUNDS = 1004
 INTERNAL_ERROR = 5000
 NO_SUPPLIER = (5001, 5002, 5003)

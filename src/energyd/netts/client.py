@@ -15,7 +15,7 @@ What httpx and httpcore do, as read in their source (0.28 and 1.0) and tried in 
 import asyncio
 import re
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http import HTTPStatus
@@ -26,7 +26,20 @@ import httpx
 
 from energyd import __version__
 from energyd.errors import Impossible, NettsUnavailable
-from energyd.model import Cycles, Funds, Order, OrderCheck, OrderKind, Outcome, Prices, Reason, Refused, Sent, Unclear
+from energyd.model import (
+    Cycles,
+    CyclesKnown,
+    Funds,
+    Order,
+    OrderCheck,
+    OrderKind,
+    Outcome,
+    Prices,
+    Reason,
+    Refused,
+    Sent,
+    Unclear,
+)
 from energyd.netts import answers, reads
 from energyd.netts.body import MAX_BODY, tidy
 
@@ -51,6 +64,8 @@ _NEVER_LEFT = (
 """No connection came about, so the order cannot have been seen. After any other error it may have been."""
 _ABOUT_TO_LEAVE = "http11.send_request_headers.started"
 """httpcore's name for the moment before the first byte of a request is written."""
+_PAGE_SIZE, _PAGES_AT_MOST = 100, 50
+"""Of the list of addresses in Host Mode; 100 is the most that a page holds (netts-api 6.4)."""
 _GONE = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.GONE)
 
 
@@ -210,10 +225,36 @@ class Netts:
         return known
 
     async def cycles(self, address: str) -> Cycles:
-        """The Host Mode cycles left for an address, which may be unknown; see reads.cycles."""
+        """The Host Mode cycles left for one address, which may be unknown; see reads.cycles."""
+        return (await self.cycles_of([address]))[address]
+
+    async def cycles_of(self, addresses: Collection[str]) -> dict[str, Cycles]:
+        """The Host Mode cycles left for addresses, which may be unknown; see reads.cycles.
+
+        One answer lists all of them, or a few do in pages. Where that path is gone each address is asked for by itself.
+        """
         asked_at = self._now()
         reply = await self._reply("POST", "time/status", json=self._with_key({}))
-        return reads.cycles(self._body("time/status", reply), address, asked_at)
+        if reply.status in _GONE and not reads.says_not_hosted(reply.body):
+            return {address: await self._cycles_at(address) for address in addresses}
+        pages = [self._body("time/status", reply)]
+        if reads.has_further_pages(pages):
+            pages = await self._pages_of_status()
+        return {address: reads.cycles(pages, address, asked_at) for address in addresses}
+
+    async def _pages_of_status(self) -> list[bytes]:
+        pages: list[bytes] = []
+        while len(pages) < _PAGES_AT_MOST and (not pages or reads.has_further_pages(pages)):
+            asked = self._with_key({"page": len(pages) + 1, "page_size": _PAGE_SIZE})
+            pages.append(self._body("time/status", await self._reply("POST", "time/status", json=asked)))
+        return pages
+
+    async def _cycles_at(self, address: str) -> Cycles:
+        asked_at = self._now()
+        reply = await self._reply("GET", f"time/status/{address}")
+        if reply.status == HTTPStatus.NOT_FOUND and reads.says_not_hosted(reply.body):
+            return Cycles(address, CyclesKnown.NOT_IN_HOST_MODE, None, asked_at)
+        return reads.cycles([self._body("time/status", reply)], address, asked_at)
 
     async def order_check(self, netts_order_id: str) -> OrderCheck | None:
         """What Netts knows of the order that it gave this id. None when it knows none, which is no proof."""
@@ -262,7 +303,7 @@ class Netts:
         seconds: float | None = None,
     ) -> _Reply:
         """One request and its whole answer within the deadline, also over a transport that knows no timeouts."""
-        carried = {**self._identity(path), **(headers or {})}
+        carried = {**self._identity(path, has_body=json is not None), **(headers or {})}
         within = seconds or self._seconds
         async with (
             asyncio.timeout(within),
@@ -278,8 +319,8 @@ class Netts:
         ):
             return _Reply(response.status_code, response.headers, await _bounded(response))
 
-    def _identity(self, path: str) -> dict[str, str]:
-        key = {} if _is_host_mode(path) and self._auth == "body" else {"X-API-KEY": self._key}
+    def _identity(self, path: str, *, has_body: bool) -> dict[str, str]:
+        key = {} if _is_host_mode(path) and has_body and self._auth == "body" else {"X-API-KEY": self._key}
         return key | ({"X-Real-IP": self._real_ip} if self._real_ip else {})
 
     def _with_key(self, body: dict[str, Any]) -> dict[str, Any]:

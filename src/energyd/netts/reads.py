@@ -1,7 +1,7 @@
 """What Netts' answers to questions mean: prices, funds, cycles, one order. Pure, and unknown is None, never zero."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from decimal import ROUND_CEILING, Decimal
 from typing import Any
@@ -11,6 +11,7 @@ from energyd.model import Cycles, CyclesKnown, Funds, OrderCheck
 from energyd.netts.body import (
     ABOUT_THE_KEY,
     HOST_MODE_DONE,
+    NOT_HOSTED,
     ORDER_DONE,
     Answer,
     Object,
@@ -121,22 +122,53 @@ _COUNT_KEYS = ("cycles_remaining", "remaining_cycles", "cycles_left", "cycle_set
 """Where the cycles that are left may stand; no document shows today's answer."""
 
 
-def cycles(body: bytes, address: str, read_at: datetime) -> Cycles:
-    """The cycles of one address from an answer of time/status.
+def cycles(pages: Sequence[bytes], address: str, read_at: datetime) -> Cycles:
+    """The cycles of one address from an answer of time/status, or from all pages of one.
 
     An address that is missing is out of Host Mode only when the answer is a complete list of whole addresses;
     otherwise, and for an entry without a count that can be read, the count is unknown and never zero.
     """
-    answer = take_apart(body)
-    listed = next((found for found in (answer.find("addresses"), answer.find("data")) if isinstance(found, list)), None)
-    entries = [*answer.layers, *map(object_or_empty, listed or ())]
+    answers = [take_apart(page) for page in pages]
+    entries = [entry for answer in answers for entry in (*answer.layers, *map(object_or_empty, _listed(answer) or ()))]
     states = {_count(entry) for entry in entries if entry.get("address") == address}
-    if answer.denies or is_error(answer.code) or len(states) > 1:
-        states = set()
-    elif not states and listed is not None and _is_complete(answer, listed):
+    why = ""
+    if any(answer.denies or is_error(answer.code) for answer in answers):
+        states, why = set(), "the answer says that it failed"
+    elif len(states) > 1:
+        states, why = set(), "the answer has several counts for it"
+    elif not states and _is_complete(answers):
         states = {(CyclesKnown.NOT_IN_HOST_MODE, None, "")}
+    elif not states:
+        why = "the answer does not tell of it and may not be complete"
     known, remaining, key = states.pop() if states else (CyclesKnown.UNKNOWN, None, "")
-    return Cycles(address=address, known=known, remaining=remaining, read_at=read_at, key=key)
+    if known is CyclesKnown.UNKNOWN and not why:
+        why = "the answer has no count for it that can be read"
+    return Cycles(address=address, known=known, remaining=remaining, read_at=read_at, key=key, detail=why)
+
+
+def says_not_hosted(body: bytes) -> bool:
+    """Whether a failed time/status speaks of an address that is not in Host Mode."""
+    return take_apart(body).code == NOT_HOSTED
+
+
+def has_further_pages(pages: Sequence[bytes]) -> bool:
+    """Whether the pages of a time/status so far say that there are more addresses than they list."""
+    answers = [take_apart(page) for page in pages]
+    listed = [_listed(answer) for answer in answers]
+    if not listed[-1] or answers[-1].code != HOST_MODE_DONE:
+        return False
+    return _says_more(answers[-1], sum(len(some or ()) for some in listed), len(pages))
+
+
+def _listed(answer: Answer) -> list[Any] | None:
+    return next((found for found in (answer.find("addresses"), answer.find("data")) if isinstance(found, list)), None)
+
+
+def _says_more(last: Answer, listed: int, pages: int) -> bool:
+    totals = [integer(last.find(key)) for key in _TOTALS]
+    pages_in_all = integer(last.find("total_pages", "pages")) or 0
+    more = any(last.find(key) is not None and not is_flag(last.find(key), on=False) for key in _FURTHER)
+    return any(total is not None and total > listed for total in totals) or pages_in_all > pages or more
 
 
 def _count(entry: Object) -> tuple[CyclesKnown, int | None, str]:
@@ -155,19 +187,21 @@ def _is_infinite(key: str, value: Any) -> bool:
     return key in ("mode", "status", *_COUNT_KEYS) and isinstance(value, str) and "infin" in value.lower()
 
 
-def _is_complete(answer: Answer, listed: list[Any]) -> bool:
-    """A successful answer whose list holds whole addresses and says nothing of further ones."""
+_TOTALS = ("total_addresses", "total", "total_count", "count")
+_FURTHER = ("has_more", "has_next", "next_page", "next")
+
+
+def _is_complete(answers: Sequence[Answer]) -> bool:
+    """Successful answers whose lists hold whole addresses and of which the last says nothing of further ones."""
+    listed = [item for answer in answers for item in _listed(answer) or ()]
     addresses = [object_or_empty(item).get("address") for item in listed]
     whole = all(isinstance(found, str) and re.fullmatch(ADDRESS_PATTERN, found, re.ASCII) for found in addresses)
-    totals = [answer.find(key) for key in ("total_addresses", "total", "total_count", "count")]
-    further = [answer.find(key) for key in ("has_more", "has_next", "next_page", "next")]
-    pages = answer.find("total_pages", "pages")
+    totals = [total for answer in answers for key in _TOTALS if (total := answer.find(key)) is not None]
     return (
-        answer.code == HOST_MODE_DONE
+        all(answer.code == HOST_MODE_DONE and _listed(answer) is not None for answer in answers)
         and whole
-        and all(total is None or integer(total) == len(listed) for total in totals)
-        and all(more is None or is_flag(more, on=False) for more in further)
-        and (pages is None or integer(pages) in (0, 1))
+        and all(integer(total) == len(listed) for total in totals)
+        and not _says_more(answers[-1], len(listed), len(answers))
     )
 
 
