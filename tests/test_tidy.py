@@ -44,8 +44,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "api": VOCABULARY | EDGES | ENGINE | {"core", "config"},
     "daemon": VOCABULARY | EDGES | ENGINE | {"core", "config", "api"},
     "client": VOCABULARY | {"config"},
+    "report": VOCABULARY | {"ledger"},
     "doctor": VOCABULARY | EDGES | {"config", "client"},
-    "cli": VOCABULARY | EDGES | ENGINE | {"core", "config", "daemon", "client", "doctor", "sandbox"},
+    "cli": VOCABULARY | EDGES | ENGINE | {"core", "config", "daemon", "client", "doctor", "report", "sandbox"},
     "sandbox": {"units"},
     "__main__": {"cli"},
 }

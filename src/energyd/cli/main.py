@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from energyd import __version__
-from energyd.cli import asking, control, doctor, files, orders, planning, views
+from energyd.cli import asking, control, doctor, files, orders, planning, report, views
 from energyd.errors import ConfigFaults, EnergydError
 
 EXIT_FAILED = 1
@@ -37,6 +37,7 @@ for command in (
     views.decisions,
     views.explain,
     planning.plan,
+    report.report,
     doctor.doctor,
     asking.ensure,
     asking.pause,
