@@ -8,7 +8,9 @@ import pytest
 
 from energyd.daemon import Daemon
 from energyd.errors import NotPossible
-from energyd.model import Call, CallState, Mode
+from energyd.model import Call, CallState, ContractCall, Mode
+from energyd.sandbox import addresses
+from energyd.sandbox.contracts import USDT
 
 from .stage import ALICE, BOB, BUDGET, EPOCH, Stage, a_policy
 
@@ -26,7 +28,7 @@ def calling(*calls: dict[str, Any], **parts: Any) -> dict[str, Any]:
     return {"policy": "payouts", "addresses": [ALICE], "planned_calls": list(calls), "budget": BUDGET} | parts
 
 
-async def asked(built: Daemon, energy: int = 65_000, address: str = ALICE, **parts: Any) -> Call:
+async def asked(built: Daemon, energy: int | None = 65_000, address: str = ALICE, **parts: Any) -> Call:
     """An application that waits for its energy."""
     wishes = {"within": timedelta(minutes=2), "keep": timedelta(minutes=10)} | parts
     call = await built.engine.calls.ensure(address, energy=energy, **wishes)
@@ -262,3 +264,70 @@ async def test_only_watched_addresses_can_be_asked_for(stage: Stage) -> None:
     await stage.sleep(10)
     with pytest.raises(NotPossible, match="no policy watches"):
         await asked(built, address=BOB)
+
+
+# --- estimates
+
+
+TRANSFER = "transfer(address,uint256)"
+DAVE = addresses.made_up("dave")
+"""Holds no USDT, as all others do."""
+
+
+def paying(*receivers: str, at: float = 1800, **parts: Any) -> dict[str, Any]:
+    """A planned call that the node is asked about; everybody gets one USDT."""
+    what = {"contract": USDT, "function": TRANSFER, "arguments": [[each, 1_000_000] for each in receivers]}
+    return {"name": "payroll", "at": moment(at), "lead": "3m", "hold": "20m"} | what | parts
+
+
+async def test_a_transfer_to_somebody_who_holds_none_is_estimated_at_twice_as_much(stage: Stage) -> None:
+    stage.world.usdt.balances |= {ALICE: 10**9}
+    stage.begin(stage.build(calling(paying(BOB, DAVE))))
+    await stage.sleep(1800 - 180)
+    (covered,) = stage.events("call.covered")
+    assert covered["energy"] == pytest.approx(64_285 + 130_285, abs=20)
+    assert stage.world.available(ALICE) >= 64_285 + 130_285
+    (due,) = stage.events("call.due")
+    assert due["fee_limit_trx"] == pytest.approx(13.0285)
+
+
+async def test_a_call_that_would_revert_orders_nothing_and_is_missed_with_the_reason(stage: Stage) -> None:
+    stage.world.usdt.balances[ALICE] = 0
+    stage.begin(stage.build(calling(paying(BOB))))
+    await stage.sleep(1800)
+    assert stage.charged() == []
+    (missed,) = stage.events("call.missed")
+    assert stage.seconds(missed) == pytest.approx(1800 - 180, abs=4)
+    assert "REVERT" in missed["detail"]
+    assert "no_estimate" in stage.reasons()
+
+
+async def test_a_call_that_would_revert_is_covered_when_its_sender_has_the_tokens_after_all(stage: Stage) -> None:
+    stage.world.usdt.balances[ALICE] = 0
+    stage.begin(stage.build(calling(paying(BOB))))
+    await stage.sleep(1700)
+    stage.world.usdt.balances |= {ALICE: 10**9, BOB: 1}
+    await stage.sleep(100)
+    assert stage.world.available(ALICE) >= 64_285
+
+
+async def test_only_a_fallback_is_rented_for_on_a_guess(stage: Stage) -> None:
+    stage.world.usdt.balances[ALICE] = 0
+    stage.begin(stage.build(calling(paying(BOB, DAVE, fallback=131_000))))
+    await stage.sleep(1800)
+    assert stage.world.available(ALICE) >= 262_000
+    assert len(stage.charged()) == 1
+
+
+async def test_an_application_whose_call_would_revert_is_told_at_once(stage: Stage) -> None:
+    built = stage.build(calling())
+    stage.begin(built)
+    await stage.sleep(10)
+    what = ContractCall(ALICE, USDT, TRANSFER, ((BOB, 10**15),))
+    call = await asked(built, None, what=what)
+    assert call.state is CallState.OVER
+    assert "REVERT" in call.detail
+    assert stage.loop.time() < 20
+    assert stage.charged() == []
+    stage.world.usdt.balances |= {ALICE: 10**16}
+    assert (await asked(built, None, what=what)).state is CallState.COVERED

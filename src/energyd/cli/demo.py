@@ -1,16 +1,18 @@
 """A simulated day, shown to a person: the real daemon against the sandbox, on a clock whose hours pass at once.
 
-Three wallets, three policies, and two mishaps that every operator will meet: the node is away for some minutes, and
-Netts takes an order, charges it, and its answer is lost.
+Five wallets, each with another policy: a floor that is always kept, one in office hours, one while it is in use, energy
+for a payroll that is planned, and energy that an application asks for before each payout. And two mishaps that every
+operator will meet: the node is away for some minutes, and Netts takes an order, charges it, and its answer is lost.
 """
 
 import asyncio
 import io
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -21,10 +23,12 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from energyd import daemon, units
+from energyd.calls import Calls
 from energyd.config.load import load
 from energyd.ledger.ledger import Ledger
 from energyd.model import Mode, Order, OrderState
 from energyd.sandbox import addresses
+from energyd.sandbox.contracts import USDT
 from energyd.sandbox.netts import Netts
 from energyd.sandbox.netts_terms import API_KEY, REAL_IP
 from energyd.sandbox.node import Node
@@ -37,6 +41,10 @@ EPOCH = datetime(2026, 1, 5, tzinfo=UTC)
 """A Monday, so that the office-hours wallet has a day of work."""
 USDT_TRANSFER = 64_285
 """Energy of a USDT transfer to a holder (tron-energy B2)."""
+EMPLOYEES = 12
+WAGES_AT = timedelta(hours=8)
+WAGE = 1_500_000_000
+"""1,500 USDT."""
 NODE_AWAY_AT, NODE_AWAY_FOR = timedelta(hours=9, minutes=30), timedelta(minutes=4)
 ANSWER_LOST_AT = timedelta(hours=11)
 PROGRESS_EVERY = timedelta(minutes=10)
@@ -62,8 +70,10 @@ class Wallet:
     name: str
     what: str
     rules: str
-    busy: tuple[int, int]
-    every_minutes: tuple[int, int]
+    busy: tuple[int, int] = (0, 0)
+    every_minutes: tuple[int, int] = (60, 60)
+    asks: bool = False
+    """It asks for the energy of each transfer and waits until it is there."""
 
     @property
     def address(self) -> str:
@@ -72,8 +82,8 @@ class Wallet:
     def policy(self) -> str:
         return (
             f"policy: {self.name}\naddresses: [{{address: {self.address}, label: {self.name}}}]\n"
-            f"energy: {{{self.rules}, check_every: 60s, max_price: 80% of burn}}\n"
-            "budget: {per_order: 15 TRX, per_hour: 60 TRX, per_day: 400 TRX}\n"
+            f"{self.rules}\n"
+            "budget: {per_order: 60 TRX, per_hour: 60 TRX, per_day: 400 TRX}\n"
         )
 
 
@@ -81,23 +91,40 @@ WALLETS = (
     Wallet(
         "payouts",
         "pays out around the clock; its floor is always kept",
-        "floor: 65_000, target: 131_000",
+        "energy: {floor: 65_000, target: 131_000, check_every: 60s, max_price: 80% of burn}",
         busy=(0, 24),
         every_minutes=(15, 50),
     ),
     Wallet(
         "office",
         "pays invoices on workdays; kept from 08:00 to 18:00 in Berlin",
-        'floor: 65_000, keep: [{days: mon-fri, from: "08:00", to: "18:00", timezone: Europe/Berlin}]',
+        'energy: {floor: 65_000, keep: [{days: mon-fri, from: "08:00", to: "18:00", timezone: Europe/Berlin}], '
+        "check_every: 60s, max_price: 80% of burn}",
         busy=(7, 17),
         every_minutes=(20, 80),
     ),
     Wallet(
         "sweeper",
         "collects deposits in bursts; kept while it is in use",
-        "floor: 65_000, target: 131_000, keep: while_active, active_within: 20m",
+        "energy: {floor: 65_000, target: 131_000, keep: while_active, active_within: 20m, check_every: 60s, "
+        "max_price: 80% of burn}",
         busy=(12, 15),
         every_minutes=(4, 15),
+    ),
+    Wallet(
+        "payroll",
+        f"pays {EMPLOYEES} wages at 09:00 in Berlin, and nothing else",
+        "planned_calls:\n"
+        '  - {name: wages, cron: "0 9 * * *", timezone: Europe/Berlin, lead: 3m, hold: 20m, margin: 1%,\n'
+        f"     contract: {USDT}, function: 'transfer(address,uint256)', receivers: wages.csv}}",
+    ),
+    Wallet(
+        "gateway",
+        "runs `energyd ensure` before each of its few payouts",
+        "energy: {floor: 0, keep: never, check_every: 60s, max_price: 80% of burn}",
+        busy=(6, 22),
+        every_minutes=(90, 180),
+        asks=True,
     ),
 )
 
@@ -162,19 +189,24 @@ async def _live(folder: Path, hours: int, seed: int, progress: Progress) -> Day:
         host="demo",
         wire=wire.transport("demo"),
     )
+    asking = [time for wallet in WALLETS if wallet.asks for time in _calls(wallet, rng, hours)]
+    payouts = asyncio.create_task(_pay_out(world, built.engine.calls, asking), name="payouts")
     mishaps = asyncio.create_task(_mishaps(wire), name="mishaps")
     running = asyncio.create_task(built.run(), name="daemon")
     await _wait(hours, progress)
     day.orders = await ledger.orders(limit=10_000)
     built.stop()
     await running
-    mishaps.cancel()
+    for task in (mishaps, payouts):
+        task.cancel()
     await wire.settle()
     return day
 
 
 def _files(folder: Path) -> Path:
     (folder / "policies").mkdir()
+    wages = "".join(f"{receiver},{WAGE}\n" for receiver in _employees())
+    (folder / "policies" / "wages.csv").write_text(wages)
     for wallet in WALLETS:
         (folder / "policies" / f"{wallet.name}.yaml").write_text(wallet.policy())
     settings = folder / "energyd.yaml"
@@ -182,11 +214,38 @@ def _files(folder: Path) -> Path:
     return settings
 
 
+def _employees() -> list[str]:
+    return [addresses.made_up(f"employee {number}") for number in range(EMPLOYEES)]
+
+
 def _plan_calls(world: World, rng: Random, hours: int) -> None:
     for wallet in WALLETS:
         world.add_account(wallet.address)
-        for at in _calls(wallet, rng, hours):
+        for at in () if wallet.asks else _calls(wallet, rng, hours):
             world.plan_use(at, wallet.address, USDT_TRANSFER)
+    _plan_wages(world)
+
+
+def _plan_wages(world: World) -> None:
+    payer = addresses.made_up("payroll")
+    world.usdt.balances[payer] = EMPLOYEES * WAGE
+    for number, employee in enumerate(_employees()):
+        if number % 4:
+            world.usdt.balances[employee] = WAGE
+        pay = partial(world.transfer, payer, employee, WAGE)
+        world.plan(EPOCH + WAGES_AT + timedelta(seconds=10 * number), pay)
+
+
+async def _pay_out(world: World, calls: Calls, times: Sequence[datetime]) -> None:
+    """What an application does that has its energy ensured before each payout."""
+    address = next(wallet.address for wallet in WALLETS if wallet.asks)
+    for at in times:
+        await asyncio.sleep(max((at - EPOCH).total_seconds() - asyncio.get_running_loop().time(), 0))
+        asked = await calls.ensure(
+            address, energy=USDT_TRANSFER, within=timedelta(minutes=2), keep=timedelta(minutes=10), name="payout"
+        )
+        await calls.ended(asked.call_id)
+        world.use(address, USDT_TRANSFER)
 
 
 def _calls(wallet: Wallet, rng: Random, hours: int) -> Iterator[datetime]:
