@@ -9,7 +9,7 @@ from sqlalchemy import Column, Connection, Integer, Over, func, select, type_coe
 from energyd import units
 from energyd.ledger.queries import HOUR
 from energyd.ledger.tables import Moment, decisions, orders
-from energyd.model import Guard, Reason
+from energyd.model import Guard, OrderKind, Reason
 
 NOISE = 100
 """Energy: a limit drifts by a few units between two readings (tron-energy A3), and no call uses so little."""
@@ -32,7 +32,7 @@ class Fall:
 
 def falls(connection: Connection, since: datetime, until: datetime) -> tuple[Fall, ...]:
     """Those of all addresses, oldest first."""
-    seen = (_d.available.is_not(None), _d.at >= since - HOUR, _d.at < until)
+    seen = (_d.kind == OrderKind.RENTAL, _d.available.is_not(None), _d.at >= since - HOUR, _d.at < until)
     row = select(
         _d.address,
         type_coerce(_before(_d.at), Moment).label("before_at"),
