@@ -32,6 +32,9 @@ def why_not() -> str | None:
         return "only root on Linux can boot a systemd of its own"
     if missing:
         return f"to boot a systemd of its own it lacks {', '.join(missing)}"
+    spaces = ("--pid", "--mount", "--ipc", "--uts", "--net", "--cgroup", "--fork")
+    if subprocess.run(["unshare", *spaces, "true"], capture_output=True, check=False).returncode:
+        return "namespaces of its own are not allowed here, so it cannot boot a systemd"
     asked = [PYTHON, "-c", "import sys; print(*sys.version_info[:2])"]
     theirs = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.split()
     if theirs != [str(part) for part in sys.version_info[:2]]:
