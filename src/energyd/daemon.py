@@ -20,16 +20,15 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from energyd import __version__, units
 from energyd.alarms import Alarms
-from energyd.chain import Chain
 from energyd.config.load import Configuration
 from energyd.core import alerts
 from energyd.engine import Engine
 from energyd.errors import ChainUnavailable, ConfigFaults, LedgerError, NettsUnavailable
 from energyd.ledger.ledger import Ledger
 from energyd.model import AlertName, Call, CallState, Mode, Order, Reason, Refusals
-from energyd.netts.client import Netts
 from energyd.policy import Policy
 from energyd.rounds import Pulse, Rounds
+from energyd.swap import SwappableChain, SwappableNetts
 from energyd.systemd import Manager
 from energyd.telemetry import Log, LogEvent
 
@@ -101,8 +100,8 @@ class Daemon:
         configuration: Configuration,
         reload: Reload | None,
         engine: Engine,
-        chain: Chain,
-        netts: Netts,
+        chain: SwappableChain,
+        netts: SwappableNetts,
         ledger: Ledger,
         log: Log,
         mode: Mode,
@@ -275,7 +274,7 @@ class Daemon:
             await self.engine.write_down()
         await self._ledger.close()
         await self._chain.close()
-        await self._netts.aclose()
+        await self._netts.close()
         self._tell_life(LogEvent.DAEMON_STOPPED)
 
     # --- work -----------------------------------------------------------------------------------------------------
@@ -490,28 +489,9 @@ def build(
     manager: Manager | None = None,
 ) -> Daemon:
     """Put the daemon together. A daemon that is not live gets no buyer, and without one nothing can be spent."""
-    node, vendor = configuration.settings.node, configuration.settings.netts
-    chain = Chain(
-        (node.url, *node.fallbacks),
-        api_keys=[key.get_secret_value() for key in node.api_keys],
-        max_rps=node.max_rps,
-        timeout=node.timeout,
-        now=now,
-        transport=wire,
-        on_health=lambda url, error: log.emit(
-            LogEvent.NODE_RECOVERED if error is None else LogEvent.NODE_FAILED, url=url, error=error
-        ),
-    )
-    assert vendor.api_key is not None, "a configuration that was loaded to run has a key"
-    netts = Netts(
-        url=vendor.url,
-        api_key=vendor.api_key.get_secret_value(),
-        real_ip=vendor.real_ip,
-        max_rps=vendor.max_rps,
-        timeout=vendor.timeout,
-        now=now,
-        transport=wire,
-    )
+    vendor = configuration.settings.netts
+    chain = SwappableChain(configuration.settings.node, log=log, now=now, wire=wire)
+    netts = SwappableNetts(vendor, now=now, wire=wire)
     engine = Engine(
         chain=chain,
         account=netts,

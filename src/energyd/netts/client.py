@@ -118,6 +118,17 @@ class Netts:
     def __repr__(self) -> str:
         return f"Netts({self._url!r})"
 
+    async def wind_down(self) -> None:
+        """Close when the answers that are listened for have come. They can still be had; nothing new may be asked."""
+        if self._late:
+            await asyncio.wait(self._late.values())
+        await self._client.aclose()
+
+    @property
+    def may_know(self) -> bool:
+        """Whether an order's answer came late, or may come, that nobody has asked for."""
+        return bool(self._late)
+
     async def aclose(self) -> None:
         late = list(self._late.values())
         self._late.clear()
