@@ -36,7 +36,7 @@ class Manager:
         self._address = f"\0{address[1:]}" if address.startswith("@") else address
         is_for_us = environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
         microseconds = environ.get("WATCHDOG_USEC", "") if self._address and is_for_us else ""
-        self.beat_every = int(microseconds) / 3e6 if microseconds.isdecimal() else None
+        self.beat_every = int(microseconds) / 3e6 or None if microseconds.isdecimal() else None
 
     def ready(self, status: str) -> None:
         """The start is over, or a reload."""
@@ -104,12 +104,17 @@ class Journal:
                     raise
                 self._send_file(entry)
         except OSError:
-            _, has_room, _ = select.select((), (self._stream,), (), 0)
-            return not has_room
+            return not self._stream_has_room()
         return True
 
     def close(self) -> None:
         self._socket.close()
+
+    def _stream_has_room(self) -> bool:
+        try:
+            return bool(select.select((), (self._stream,), (), 0)[1])
+        except (OSError, ValueError):
+            return False
 
     def _send_file(self, entry: bytes) -> None:
         file = os.memfd_create("energyd-journal-entry", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)

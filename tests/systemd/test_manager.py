@@ -132,6 +132,7 @@ async def test_a_look_that_waits_for_answers_as_slow_as_the_settings_allow_does_
         ({"NOTIFY_SOCKET": "@x", "WATCHDOG_USEC": "30000000", "WATCHDOG_PID": str(os.getpid())}, 10),
         ({"NOTIFY_SOCKET": "@x", "WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "1"}, None),
         ({"NOTIFY_SOCKET": "@x", "WATCHDOG_USEC": "soon"}, None),
+        ({"NOTIFY_SOCKET": "@x", "WATCHDOG_USEC": "0"}, None),
     ],
 )
 def test_it_beats_only_when_it_is_asked_to(environ: dict[str, str], every: float | None) -> None:
