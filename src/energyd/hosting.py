@@ -33,6 +33,7 @@ from energyd.model import (
     OrderKind,
     OrderState,
     Reading,
+    Reason,
     Situation,
 )
 from energyd.orders import Buyer, Orders, Seen, intent
@@ -93,10 +94,12 @@ class Hosting:
         situation: LookAt,
         note: Callable[[Decision], None],
         write_down: Callable[[], Awaitable[object]],
+        is_still_wanted: Callable[[Policy, str], None],
     ) -> None:
         self._counter, self._buyer, self._known, self._orders = counter, buyer, known, orders
         self._ledger, self._log, self._now, self._rng, self._host = ledger, log, now, rng, host
         self._policies, self._situation, self._note, self._write_down = policies, situation, note, write_down
+        self._is_still_wanted = is_still_wanted
         self._reading: asyncio.Task[None] | None = None
         self._looked: Looked | None = None
         self._decided_on: dict[str, float] = {}
@@ -231,12 +234,14 @@ class Hosting:
             decision, order = await self._commit(policy, address, seen)
         except (Conflict, OverBudget):
             return []
-        self.latest[address] = decision
         self._log.decision(decision)
-        if order is None or self._buyer is None:
-            return []
-        self._log.order(LogEvent.ORDER_INTENDED, order)
-        return [await self._orders.send(order, self._buyer)]
+        if order is not None and self._buyer is not None:
+            self._log.order(LogEvent.ORDER_INTENDED, order)
+            order = await self._orders.send(order, self._buyer)
+            if order.state is OrderState.REFUSED:
+                decision = replace(decision, action=Action.HOLD, reason=Reason.REFUSED, detail=order.outcome)
+        self.latest[address] = decision
+        return [] if order is None else [order]
 
     async def _commit(self, policy: Policy, address: str, seen: Seen) -> tuple[Decision, Order | None]:
         """Raises Conflict or OverBudget when somebody else was faster: the next reading asks again."""
@@ -250,6 +255,7 @@ class Hosting:
             self._note(decision)
             return decision, None
         await self._write_down()
+        self._is_still_wanted(policy, address)
         await self._ledger.commit(decision, order, policy.limits, at)
         return decision, order
 
@@ -277,6 +283,14 @@ class Hosting:
         self._due[address] = due
         wait = due - asyncio.get_running_loop().time()
         return timedelta(seconds=wait) if wait > 0 else POLLED_EVERY
+
+    # --- what people ask ----------------------------------------------------------------------------------------------
+
+    async def confirm_key(self, key: str) -> None:
+        """A person says that the count of cycles stands under this key."""
+        await self._ledger.judge_cycle_key(key, "")
+        self._due.clear()
+        self.hurry(self._hosted())
 
     # --- what others ask ----------------------------------------------------------------------------------------------
 

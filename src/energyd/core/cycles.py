@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from energyd import units
+from energyd.core.evidence import CYCLE_ENERGY
 from energyd.core.guards import BY_HAND_GUARDS, CYCLE_GUARDS, Guards, Wish, held_back, known_cycle_price
 from energyd.core.order import COUNTED_WITHIN, LATE_AFTER
 from energyd.model import (
@@ -30,8 +31,6 @@ from energyd.model import (
 )
 from energyd.policy import HostModeRule
 
-CYCLE_ENERGY = 131_000
-"""What one cycle delegates (netts-api 6.1)."""
 CYCLE_LASTS_AT_LEAST = timedelta(hours=1)
 """The documents say an hour, a day, and three days."""
 COUNT_GOOD_FOR = timedelta(minutes=5)

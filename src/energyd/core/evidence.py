@@ -8,7 +8,7 @@ nothing:
 * for Host Mode, the count of cycles rose, or it did not. It falls by itself whenever Netts delegates, so any rise is
   one that was paid for.
 
-On an address in Host Mode the chain says less: what has risen there may have been delegated for a cycle.
+On an address in Host Mode the chain says less: what has risen there may have been delegated for cycles.
 
 Believing "placed" wrongly costs an hour of waiting; believing "not placed" wrongly pays twice. So one witness is enough
 for placed, at once; for not placed, the longest flight must be over (the caller measures that on its own clock, see
@@ -33,6 +33,9 @@ from energyd.model import (
     Reading,
     Verdict,
 )
+
+CYCLE_ENERGY = 131_000
+"""What one cycle delegates (netts-api 6.1)."""
 
 
 class Testimony(Enum):
@@ -81,13 +84,27 @@ def _thing(order: Order) -> str:
 def _chain(order: Order, after: After, rentals: Sequence[Order]) -> Testimony:
     if after.reading is None or order.baseline.energy_limit is None:
         return Testimony.NOTHING
+    if after.is_hosted:
+        return _chain_of_hosted(order, after.reading, rentals)
     came = supply.arrived(order, after.reading, rentals)
     if supply.is_whole(order, came, after.reading.energy_limit):
         # It may as well be another one of ours that is still due; that one is watched, and then this can be told.
         is_another_due = any(other.key != order.key and other.state is OrderState.PLACED for other in rentals)
-        return Testimony.NOTHING if is_another_due or after.is_hosted else Testimony.PLACED
+        return Testimony.NOTHING if is_another_due else Testimony.PLACED
     few = supply.slack(max(after.reading.energy_limit, order.baseline.energy_limit))
     return Testimony.NOT_PLACED if came is not None and came <= few else Testimony.NOTHING
+
+
+def _chain_of_hosted(order: Order, reading: Reading, rentals: Sequence[Order]) -> Testimony:
+    """What the chain says where whole cycles come and go beside the rental: it speaks only if one reading fits."""
+    rise = supply.risen(order, reading, rentals)
+    if rise is None or order.energy is None or any(each.state is OrderState.PLACED for each in rentals):
+        return Testimony.NOTHING
+    few = supply.slack(max(reading.energy_limit, order.baseline.energy_limit or 0))
+    without, with_it = (min(part % CYCLE_ENERGY, -part % CYCLE_ENERGY) <= few for part in (rise, rise - order.energy))
+    if without is with_it:
+        return Testimony.NOTHING
+    return Testimony.PLACED if with_it else Testimony.NOT_PLACED
 
 
 def _cycles(order: Order, after: After) -> Testimony:

@@ -149,7 +149,13 @@ def slack(limit: int) -> int:
 
 
 def arrived(order: Order, reading: Reading, rentals: Sequence[Order]) -> int | None:
-    """How much of a rental has come, from the rise of the limit since its baseline; None when that cannot be told.
+    """How much of a rental has come, from the rise of the limit since its baseline; None when that cannot be told."""
+    rise = risen(order, reading, rentals)
+    return None if rise is None else min(max(rise, 0), order.energy or 0)
+
+
+def risen(order: Order, reading: Reading, rentals: Sequence[Order]) -> int | None:
+    """By how much the limit has risen since the baseline of a rental, but for other rentals of ours; may be below zero.
 
     Judged by the rise and never by the total. Other rentals of ours that came after the baseline are subtracted; those
     that were in it and whose hour is well over are added back. Before that grace has passed they are not, because a
@@ -167,7 +173,7 @@ def arrived(order: Order, reading: Reading, rentals: Sequence[Order]) -> int | N
     rise -= sum(
         other.energy or 0 for other in rentals if _came_since(other, order) and not _gone(other, reading.read_at)
     )
-    return min(max(rise, 0), order.energy)
+    return rise
 
 
 def _came_since(other: Order, order: Order) -> bool:

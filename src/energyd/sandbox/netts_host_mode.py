@@ -35,6 +35,7 @@ class Hosted:
     cycles: int = 0
     cycles_used: int = 0
     orders: int = 0
+    ordered: list[tuple[datetime, int]] = field(default_factory=list)
     infinite: bool = False
     running: bool = True
     on_the_way: bool = False
@@ -165,6 +166,7 @@ class HostMode:
         hosted, number = self.hosted[address], self.books.next_number()
         hosted.cycles += cycles
         hosted.orders += 1
+        hosted.ordered.append((self.world.time, cycles))
         order_id = None if self.terms.time_dialect == "header" else str(number)
         self.books.charge("cycles", address, amount=cycles, cost_sun=cost, order_id=order_id, request=received)
         self._look_after(address)
@@ -221,7 +223,9 @@ class HostMode:
     def _entry(self, hosted: Hosted) -> Body:
         dialect, address = self.terms.time_dialect, hosted.address
         key = self.terms.count_key or {"english": "none", "header": "cycle_set"}.get(dialect, "cycles_remaining")
-        count = None if hosted.infinite else str(hosted.cycles) if self.terms.count_as_text else hosted.cycles
+        late = sum(cycles for at, cycles in hosted.ordered if self.world.time - at < self.terms.count_lag)
+        shown = max(hosted.cycles - late, 0)
+        count = None if hosted.infinite else str(shown) if self.terms.count_as_text else shown
         counted = {} if key == "none" else {key: count}
         state = "active" if hosted.running else "stopped"
         if dialect == "header":

@@ -19,7 +19,8 @@ class Terms:
     `hash_form` and `count_key` None are the dialect's own; the count key `none` leaves the count of cycles out.
 
     Honesty: `short_by` is missing from a delivery, `early_reclaim` ends a rental after that time, `overcharge_percent`
-    comes on top of the quote, `delivers` off takes the money for nothing.
+    comes on top of the quote, `delivers` off takes the money for nothing. Cycles ordered within `count_lag` are not in
+    the count yet.
     """
 
     api_key: str = API_KEY
@@ -52,4 +53,5 @@ class Terms:
     short_by: int = 0
     early_reclaim: timedelta | None = None
     overcharge_percent: int = 0
+    count_lag: timedelta = timedelta(0)
     delivers: bool = True
