@@ -19,7 +19,7 @@ from .program import PATIENCE_SECONDS, Host, Running, Sandbox
 
 CAROL = addresses.made_up("carol")
 TOKEN = "open-sesame-open-sesame"
-ASKING = (["ensure", CAROL, "--energy", "65000"], ["pause"], ["resume"], ["reload"], ["calls", "cancel", "0123"])
+ASKING = (["ensure", CAROL, "--energy", "65000"], ["reload"], ["calls", "cancel", "0123"])
 POLICY = f"""\
 policy: payroll
 addresses: [{CAROL}]
@@ -51,6 +51,23 @@ def test_without_a_daemon_a_command_that_asks_it_says_so_in_one_line(host: Host,
     done = host.run(*command)
     assert (done.status, done.out) == (1, "")
     assert done.err == f"energyd: no daemon listens on unix:{host.folder}/energyd.sock; start it with `energyd run`\n"
+
+
+def test_without_a_daemon_a_pause_is_written_into_the_ledger_and_holds_from_its_start_on(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    host = Host(tmp_path / "host", sandbox.url)
+    before = host.run("pause")
+    assert (before.status, before.out) == (1, "")
+    assert "there is no ledger" in before.err
+    assert host.run("run", "--once", "--dry-run").status == 0
+    assert host.run("pause", "--policy", "payuots").status == 1
+    assert host.run("pause", "--for", "2h", "--policy", "payouts", "--reason", "later").status == 0
+    assert "paused payouts" in host.run("status").out
+    assert host.run("run", "--once").status == 0
+    assert host.run("decisions", "--json", "-n", "1").json[0]["reason"] == "paused"
+    assert host.run("resume", "--policy", "payouts").out == "spending of payouts goes on\n"
+    assert host.run("resume").status == 1
 
 
 def test_tcp_without_a_token_is_a_fault_that_says_what_to_write(host: Host) -> None:

@@ -1,4 +1,4 @@
-"""Commands that ask the running daemon: ensure, pause, resume, reload."""
+"""Commands that ask the running daemon: ensure, reload."""
 
 import json as json_module
 from typing import TYPE_CHECKING, Annotated, Any
@@ -92,47 +92,6 @@ def _show_ensured(answer: dict[str, Any]) -> None:
         print(f"{call['energy']:,} energy is there for {call['address']} until {call['until'][:19]}Z{more}")
     else:
         typer.echo(f"energyd: {answer['reason'] or answer.get('error')}", err=True)
-
-
-Policy = Annotated[str | None, typer.Option("--policy", "-p", help="Only this policy.")]
-
-
-def pause(
-    policy: Policy = None,
-    address: options.Address = None,
-    length: Annotated[str | None, typer.Option("--for", help="How long, such as 2h; default: until resume.")] = None,
-    reason: Annotated[str, typer.Option("--reason", help="Why, for whoever wonders.")] = "",
-    config: options.Config = None,
-    json: options.Json = False,
-) -> None:
-    """Stop all spending, or that of one policy or address. Watching and logging go on; it survives a restart."""
-    body = printing.known({"policy": policy, "address": address, "for": length, "reason": reason or None})
-    with asking(config) as client:
-        paused = client.post("/v1/pause", body)
-    if json:
-        printing.print_json(paused)
-    else:
-        until = f"until {paused['until'][:19]}Z" if paused["until"] else "until `energyd resume`"
-        print(f"spending of {_whose(paused)} is paused {until}")
-
-
-def resume(
-    policy: Policy = None,
-    address: options.Address = None,
-    config: options.Config = None,
-    json: options.Json = False,
-) -> None:
-    """Lift the pause of exactly this policy, this address, or everything."""
-    with asking(config) as client:
-        resumed = client.post("/v1/resume", printing.known({"policy": policy, "address": address}))
-    if json:
-        printing.print_json(resumed)
-    else:
-        print(f"spending of {_whose(resumed)} goes on")
-
-
-def _whose(row: dict[str, Any]) -> str:
-    return str(row["address"] or row["policy"] or "everything")
 
 
 def reload(config: options.Config = None, json: options.Json = False) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from energyd import __version__
-from energyd.cli import asking, control, doctor, files, orders, planning, report, views
+from energyd.cli import asking, control, doctor, files, orders, pausing, planning, report, views
 from energyd.errors import ConfigFaults, EnergydError
 
 EXIT_FAILED = 1
@@ -40,8 +40,8 @@ for command in (
     report.report,
     doctor.doctor,
     asking.ensure,
-    asking.pause,
-    asking.resume,
+    pausing.pause,
+    pausing.resume,
     asking.reload,
 ):
     app.command()(command)
