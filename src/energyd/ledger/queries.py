@@ -96,6 +96,18 @@ class OrderEvent:
     detail: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Total:
+    """The orders of one policy and kind that are in one state: how many, and their energy and sun in all."""
+
+    policy: str
+    kind: OrderKind
+    state: OrderState
+    orders: int
+    energy: int
+    sun: int
+
+
 DECISION = [column for column in decisions.c if column.name not in {"id", "repeats"}]
 EVENT = [column for column in order_events.c if column.name not in {"id", "address"}]
 _PAUSE = [column for column in pauses.c if column.name != "ended_at"]
@@ -164,6 +176,20 @@ def spent(connection: Connection, policy: str, since: datetime) -> int:
 
 def open_orders(connection: Connection, address: str | None) -> tuple[Order, ...]:
     return fetch(connection, Order, _OPEN if address is None else _OPEN_OF_THIS, address=address)
+
+
+_TOTALS = select(
+    _o.policy,
+    _o.kind,
+    _o.state,
+    func.count().label("orders"),
+    func.coalesce(func.sum(_o.energy), 0).label("energy"),
+    func.sum(func.coalesce(_o.cost_sun, _o.cost_max_sun)).label("sun"),
+).group_by(_o.policy, _o.kind, _o.state)
+
+
+def totals(connection: Connection) -> tuple[Total, ...]:
+    return fetch(connection, Total, _TOTALS.order_by(_o.policy, _o.kind, _o.state))
 
 
 _SETTLED_BY = select(_e.id).where(

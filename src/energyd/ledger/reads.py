@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine
 from energyd.errors import LedgerError
 from energyd.ledger import account, history, queries, store
 from energyd.ledger.history import Fall
-from energyd.ledger.queries import OrderEvent
+from energyd.ledger.queries import OrderEvent, Total
 from energyd.model import (
     Alert,
     Call,
@@ -146,6 +146,10 @@ class Reader:
         if len(found) > 1:
             raise LedgerError(f"several calls have an id that starts with {id_prefix!r}, such as {found[0].call_id}")
         return found[0] if found else None
+
+    async def totals(self) -> tuple[Total, ...]:
+        """All orders, summed by policy, kind and state."""
+        return await self._read(queries.totals)
 
     async def was_open(self, moment: datetime) -> bool:
         """Whether, at a moment, an order had been sent whose fate was not known then."""

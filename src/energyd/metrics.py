@@ -1,0 +1,226 @@
+"""What Prometheus is shown.
+
+Most figures are read at the scrape from what the engine and the ledger know, so that they are right after a restart,
+too; what has to be counted is heard from the log.
+
+Labels are bounded: addresses and policies are those that are configured, every other label has a closed list of words.
+Money is in TRX, as floats: for looking at, never for books; `energyd report` is exact.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import prometheus_client
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from energyd import __version__, units
+from energyd.ledger.queries import Total
+from energyd.ledger.reads import Reader
+from energyd.model import (
+    NEVER_CHARGED,
+    Alert,
+    AlertName,
+    Cycles,
+    Decision,
+    Funds,
+    Mode,
+    OrderKind,
+    OrderState,
+    Prices,
+    Reading,
+)
+from energyd.policy import Policy
+from energyd.telemetry import Log
+
+prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call] # it takes and returns nothing
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+SECONDS = (1, 2, 3, 5, 8, 13, 20, 30, 60, 120, 300, 600)
+"""Buckets of deliveries; they normally take less than 10 s (netts-api 13.1)."""
+ANSWERS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
+ADDRESS = ("address", "policy")
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the daemon knows at the moment of a scrape."""
+
+    mode: Mode
+    policies: Mapping[str, Policy]
+    """The policy of each watched address."""
+    readings: Mapping[str, Reading]
+    cycles: Mapping[str, Cycles]
+    decisions: Mapping[str, Decision]
+    prices: Prices
+    funds: Funds | None
+    alerts: tuple[Alert, ...]
+
+
+class Metrics(Collector):
+    """The figures of one daemon, in a registry of its own."""
+
+    def __init__(self, *, known: Callable[[], Known], ledger: Reader, log: Log, now: Callable[[], datetime]) -> None:
+        self._known, self._ledger, self._now = known, ledger, now
+        self._families: tuple[Metric, ...] = ()
+        self._registry = CollectorRegistry()
+        registry = self._registry
+        self._decided = Counter(
+            "energyd_decisions", "Decisions by what they do and why.", ("action", "reason"), registry=registry
+        )
+        self._delivery = Histogram(
+            "energyd_delivery_seconds",
+            "From an order to its energy on chain.",
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self._answers = Histogram(
+            "energyd_request_seconds", "How long the node and Netts take.", ("service", "endpoint"), buckets=ANSWERS,
+            registry=registry,
+        )  # fmt: skip
+        self._errors = Counter(
+            "energyd_request_errors", "Requests without a usable answer.", ("service", "endpoint"), registry=registry
+        )
+        self._loads = Counter("energyd_policy_loads", "Times that the files were read.", ("result",), registry=registry)
+        self._loaded_at = Gauge(
+            "energyd_policies_loaded_timestamp_seconds", "When the files were taken over last.", registry=registry
+        )
+        self._registry.register(self)
+        self._hears: dict[str, Callable[[Mapping[str, Any]], None]] = {
+            "decision": self._hear_decision,
+            "energy.delivered": lambda line: self._delivery.observe(line["seconds"]),
+            "policies.loaded": self._hear_loaded,
+            "policies.rejected": lambda _line: self._loads.labels("rejected").inc(),
+        }
+        log.listen(self._hear)
+
+    def answered(self, service: str, endpoint: str, seconds: float, *, usable: bool) -> None:
+        """One request to the node or to Netts; `endpoint` is a word of a closed list."""
+        self._answers.labels(service, endpoint).observe(seconds)
+        if not usable:
+            self._errors.labels(service, endpoint).inc()
+
+    async def exposition(self) -> bytes:
+        """Everything in Prometheus' text format. Raises LedgerError."""
+        known, now = self._known(), self._now()
+        totals = await self._ledger.totals()
+        names = sorted({policy.name for policy in known.policies.values()})
+        spent = {
+            (name, window): await self._ledger.spent(name, now - length)
+            for name in names
+            for window, length in (("hour", HOUR), ("day", DAY))
+        }
+        samples = (*_of_addresses(known), *_of_budgets(known, spent), *_of_ledger(known, totals))
+        self._families = tuple(_families((*samples, *_of_account(known, spent))))
+        return prometheus_client.generate_latest(self._registry)
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families
+
+    # --- what is heard ------------------------------------------------------------------------------------------------
+
+    def _hear(self, line: Mapping[str, Any]) -> None:
+        hears = self._hears.get(line["event"])
+        if hears is not None:
+            hears(line)
+
+    def _hear_decision(self, line: Mapping[str, Any]) -> None:
+        self._decided.labels(line["action"], line["reason"]).inc()
+
+    def _hear_loaded(self, _line: Mapping[str, Any]) -> None:
+        self._loads.labels("loaded").inc()
+        self._loaded_at.set(self._now().timestamp())
+
+
+# --- what is read at the scrape -------------------------------------------------------------------------------------
+
+HELP: dict[str, tuple[str, tuple[str, ...]]] = {
+    "energyd_energy_available": ("Energy that an address can spend now.", ADDRESS),
+    "energyd_energy_limit": ("Its energy limit on chain, rented and staked.", ADDRESS),
+    "energyd_energy_floor": ("The floor that its policy keeps.", ADDRESS),
+    "energyd_energy_demand": ("What its last decision found to be needed: floor, calls and ensures.", ADDRESS),
+    "energyd_reading_timestamp_seconds": ("When it was read last.", ADDRESS),
+    "energyd_cycles_remaining": ("Host Mode cycles left, where they could be counted.", ADDRESS),
+    "energyd_budget_used_trx": ("Spent in the last hour and day, and what open orders may cost.", ("policy", "window")),
+    "energyd_budget_limit_trx": ("The budget of an order, an hour and a day.", ("policy", "window")),
+    "energyd_orders": ("Orders in the ledger by what became of them.", ("policy", "kind", "state")),
+    "energyd_spent_trx": ("All that a policy has spent, as the ledger has it.", ("policy",)),
+    "energyd_saved_trx": ("What burning the delivered energy would cost more at today's burn price.", ("policy",)),
+    "energyd_price_sun": ("Sun for one unit of energy, rented and burned.", ("what",)),
+    "energyd_balance_trx": ("The balance at Netts.", ()),
+    "energyd_balance_runway_seconds": ("How long the balance lasts at the spending of the last day.", ()),
+    "energyd_alert": ("1 while an alert stands.", ("alert",)),
+    "energyd_build_info": ("The version and the mode that runs.", ("version", "mode")),
+}
+"""Every figure that is read at the scrape: what it means and its labels."""
+
+Sample = tuple[str, tuple[str, ...], float]
+
+
+def _families(samples: Iterable[Sample]) -> Iterable[Metric]:
+    families = {name: GaugeMetricFamily(name, text, labels=labels) for name, (text, labels) in HELP.items()}
+    for name, labels, value in samples:
+        families[name].add_metric(labels, value)
+    return families.values()
+
+
+def _of_addresses(known: Known) -> Iterator[Sample]:
+    for address, policy in known.policies.items():
+        labels = (address, policy.name)
+        if policy.energy is not None:
+            yield "energyd_energy_floor", labels, policy.energy.floor
+        if (reading := known.readings.get(address)) is not None:
+            yield "energyd_energy_available", labels, reading.available
+            yield "energyd_energy_limit", labels, reading.energy_limit
+            yield "energyd_reading_timestamp_seconds", labels, reading.read_at.timestamp()
+        decision = known.decisions.get(address)
+        if decision is not None and decision.demand is not None:
+            yield "energyd_energy_demand", labels, decision.demand
+        counted = known.cycles.get(address)
+        if counted is not None and counted.remaining is not None:
+            yield "energyd_cycles_remaining", labels, counted.remaining
+
+
+def _of_budgets(known: Known, spent: Mapping[tuple[str, str], int]) -> Iterator[Sample]:
+    for (policy, window), sun in spent.items():
+        yield "energyd_budget_used_trx", (policy, window), _trx(sun)
+    limits = {policy.name: policy.limits for policy in known.policies.values() if policy.limits is not None}
+    for name, budget in limits.items():
+        for window, sun in (("order", budget.per_order), ("hour", budget.per_hour), ("day", budget.per_day)):
+            yield "energyd_budget_limit_trx", (name, window), _trx(sun)
+
+
+def _of_ledger(known: Known, totals: Iterable[Total]) -> Iterator[Sample]:
+    spent: dict[str, int] = {}
+    saved: dict[str, int] = {}
+    for total in totals:
+        yield "energyd_orders", (total.policy, str(total.kind), str(total.state)), total.orders
+        if total.state not in NEVER_CHARGED:
+            spent[total.policy] = spent.get(total.policy, 0) + total.sun
+        delivered = total.state in (OrderState.DELIVERED, OrderState.EXPIRED) and total.kind is OrderKind.RENTAL
+        if delivered and known.prices.burn_sun is not None:
+            burned = units.cost_sun(total.energy, known.prices.burn_sun)
+            saved[total.policy] = saved.get(total.policy, 0) + burned - total.sun
+    yield from (("energyd_spent_trx", (policy,), _trx(sun)) for policy, sun in spent.items())
+    yield from (("energyd_saved_trx", (policy,), _trx(sun)) for policy, sun in saved.items())
+
+
+def _of_account(known: Known, spent: Mapping[tuple[str, str], int]) -> Iterator[Sample]:
+    for what, price in (("rent", known.prices.rent_sun), ("burn", known.prices.burn_sun)):
+        if price is not None:
+            yield "energyd_price_sun", (what,), price
+    if known.funds is not None:
+        yield "energyd_balance_trx", (), _trx(known.funds.balance_sun)
+        a_day = sum(sun for (_, window), sun in spent.items() if window == "day")
+        if a_day:
+            yield "energyd_balance_runway_seconds", (), known.funds.balance_sun / a_day * DAY.total_seconds()
+    standing = {alert.name for alert in known.alerts}
+    yield from (("energyd_alert", (str(name),), float(name in standing)) for name in AlertName)
+    yield "energyd_build_info", (__version__, str(known.mode)), 1
+
+
+def _trx(sun: int) -> float:
+    return sun / units.SUN_PER_TRX
