@@ -56,9 +56,17 @@ class Machine:
 
     def run(self, *command: str, stdin: str | None = None) -> Done:
         """One command in it, as root, to its end."""
-        inside = ["nsenter", "-t", str(self.leader), "-a", "env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"]
-        inside += ["HOME=/root", "LANG=C.UTF-8", "SYSTEMD_COLORS=0", "SYSTEMD_PAGER=", "COLUMNS=120", *command]
-        done = subprocess.run(inside, capture_output=True, text=True, check=False, timeout=60, input=stdin)
+        inside = ["nsenter", "-t", str(self.leader), "-a", "env", "-i"]
+        inside += [
+            "PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "HOME=/root",
+            "LANG=C.UTF-8",
+            "SYSTEMD_COLORS=0",
+            "SYSTEMD_PAGER=",
+            "COLUMNS=120",
+            *command,
+        ]
+        done = subprocess.run(inside, capture_output=True, text=True, check=False, timeout=120, input=stdin)
         return Done(done.returncode, done.stdout, done.stderr)
 
     def ask(self, *command: str) -> str:
@@ -81,12 +89,14 @@ def until(happened: Callable[[], object], what: Callable[[], str] = lambda: "") 
 
 
 @contextmanager
-def booted(folder: Path, files: Mapping[str, str]) -> Iterator[Machine]:
-    """A machine with these files, and with energyd as it stands here installed in /opt/energyd."""
-    _install(folder / "files")
+def booted(folder: Path, files: Mapping[str, str], *, installed: bool = True) -> Iterator[Machine]:
+    """A machine with these files, with those in FOLDER/files, and with energyd as it stands here in /opt/energyd."""
+    packages = ""
+    if installed:
+        _install(folder / "files")
+        packages = f"{ROOT / 'src'}:{sysconfig.get_path('purelib')}"
     for name, text in files.items():
         _write(folder / "files" / name.lstrip("/"), text)
-    packages = f"{ROOT / 'src'}:{sysconfig.get_path('purelib')}"
     target = PREFIX / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
     with (folder / "console").open("wb") as console:
         outside = subprocess.Popen(

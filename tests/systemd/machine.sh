@@ -69,11 +69,14 @@ become_the_machine() {
     mount_cgroups "$root/sys/fs/cgroup"
     mount_devices "$root/dev"
     leave_out_the_services_of_this_machine "$root"
-    rm -rf "$root/var/log/journal" "$root/etc/energyd" "$root/var/lib/private/energyd" "$root/var/lib/energyd" "$root/opt/energyd"
+    rm -rf "$root/var/log/journal" "$root/etc/energyd" "$root/var/lib/private/energyd" "$root/var/lib/energyd" \
+        "$root/opt/energyd" "$root/etc/credstore"
     mkdir -p "$root/var/log/journal"
     cp -a "$1/files/." "$root/"
-    mkdir -p "$root$3"
-    if [ -n "$2" ]; then mount -t overlay overlay -o "lowerdir=$2" "$root$3"; fi
+    if [ -n "$2" ]; then
+        mkdir -p "$root$3"
+        mount -t overlay overlay -o "lowerdir=$2" "$root$3"
+    fi
     mount -t tmpfs -o mode=755 tmpfs "$root/run"
     mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
     ip link set lo up
