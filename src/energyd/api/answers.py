@@ -186,7 +186,10 @@ class Reloaded(Answer):
     detail: str | None
 
 
-def answers(good: type[BaseModel] | type[list[Any]], *problems: int, status: int = 200) -> dict[int | str, Any]:
+def answers(
+    good: type[BaseModel] | type[list[Any]] | None, *problems: int, status: int = 200, text: str = ""
+) -> dict[int | str, Any]:
     """The answers of a route, for the OpenAPI page: the good one, those of every route, and further problems."""
     statuses: tuple[int | str, ...] = (401, 413, 422, 500, 503, *problems)
-    return {status: {"model": good}} | {each: {"model": Problem} for each in statuses}
+    described: dict[int | str, Any] = {status: {"description": text} if good is None else {"model": good}}
+    return described | {each: {"model": Problem} for each in statuses}

@@ -33,6 +33,8 @@ class Host:
     """Reads the files again: what was taken over, or what is wrong with them."""
     stopping: asyncio.Event
     """Set when the daemon begins to stop."""
+    metrics: Callable[[], Awaitable[bytes]] | None = None
+    """Everything that is measured, in Prometheus' text format."""
 
     def enabled(self) -> list[Policy]:
         return [policy for policy in self.policies() if policy.enabled]

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 from pydantic import TypeAdapter, WithJsonSchema
+from starlette.responses import PlainTextResponse, Response
 
 from energyd import __version__, rows
 from energyd.api.answers import Addresses, Decision, Health, Order, PricedCall, Readiness, WholeAddress, answers
@@ -25,6 +26,7 @@ async def the_host(request: Request) -> Host:  # async, so that no thread is ask
 
 PathAddress = Annotated[str, WithJsonSchema(TypeAdapter(Address).json_schema())]
 TheHost = Annotated[Host, Depends(the_host)]
+METRICS_FORMAT = "text/plain; version=1.0.0; charset=utf-8"
 router = APIRouter()
 _no_query = Depends(query(NothingQuery))
 
@@ -51,6 +53,19 @@ async def readyz(host: TheHost) -> Exact:
         return Exact({"ready": True} | state)
     problem = {"error": "; ".join(ailments.values()), "hint": "see the log and the alerts"}
     return Exact({"ready": False} | state | problem, status_code=503)
+
+
+@router.get(
+    "/metrics",
+    responses=answers(None, 404, text="Prometheus' text format"),
+    response_class=PlainTextResponse,
+    dependencies=[_no_query],
+)
+async def metrics(host: TheHost) -> Response:
+    """Everything that is measured, for Prometheus."""
+    if host.metrics is None:
+        raise Wrong(404, "this daemon measures nothing")
+    return Response(await host.metrics(), media_type=METRICS_FORMAT)
 
 
 # --- what is known --------------------------------------------------------------------------------------------------
