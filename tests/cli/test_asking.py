@@ -293,3 +293,25 @@ def test_over_tcp_only_who_brings_the_token_is_heard(sandbox: Sandbox, tmp_path:
     assert (reloaded.status, refused.status) == (0, 1)
     assert "token" in refused.err
     assert TOKEN not in json.dumps([reloaded.out, reloaded.err, refused.out, refused.err])
+
+
+def test_a_daemon_that_is_killed_between_ensure_and_delivery_goes_on_with_the_request(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    host = Host(tmp_path / "host", sandbox.url)
+    address = addresses.made_up("dave")
+    host.write("policies/payouts.yaml", POLICY.replace(CAROL, address))
+    command = ["ensure", address, "--energy", "65000", "--key", "payout-1"]
+    with host.started("run") as running, ThreadPoolExecutor(1) as aside:
+        running.until_event("daemon.ready")
+        waiting = aside.submit(host.run, *command)
+        running.until_event("order.sent")
+        running.process.kill()
+        cut_off = waiting.result()
+    with host.started("run") as running:
+        running.until_event("daemon.ready")
+        again = host.run(*command)
+    assert cut_off.status == 1
+    assert "went away" in cut_off.err
+    assert (again.status, again.err) == (0, "")
+    assert len(sandbox.charges(address)) == 1
