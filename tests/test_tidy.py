@@ -45,6 +45,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "swap": VOCABULARY | EDGES | {"config"},
     "daemon": VOCABULARY | EDGES | ENGINE | {"core", "config", "api", "swap"},
     "client": VOCABULARY | {"config"},
+    "catalogue": VOCABULARY | {"telemetry"},
     "report": VOCABULARY | {"ledger"},
     "doctor": VOCABULARY | EDGES | {"config", "client"},
     "cli": VOCABULARY | EDGES | ENGINE | {"core", "config", "daemon", "client", "doctor", "report", "sandbox"},

@@ -83,6 +83,10 @@ _LEVEL_OF: dict[LogEvent, Level] = {
 }
 
 
+def level_of(event: LogEvent) -> Level:
+    return _LEVEL_OF.get(event, "info")
+
+
 class Log:
     """Writes events, to `journal` while it takes them, else to the stream. `listen` lets others see them too."""
 
@@ -108,7 +112,7 @@ class Log:
         self._listeners.append(listener)
 
     def emit(self, event: LogEvent, /, **fields: object) -> None:
-        level = _LEVEL_OF.get(event, "info")
+        level = level_of(event)
         known = {name: value for name, value in fields.items() if value is not None}
         getattr(self._logger, level)(str(event), level=level, **known)
 

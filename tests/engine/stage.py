@@ -10,6 +10,7 @@ from random import Random
 from typing import Any
 
 from energyd import daemon
+from energyd.catalogue import EVENTS, FIELDS, HEAD, Type
 from energyd.config.load import load
 from energyd.daemon import Daemon
 from energyd.ledger.ledger import Ledger
@@ -156,6 +157,7 @@ class Stage:
         self.netts.moods.clear()
         await self.wire.settle()
         assert self.complaints == []
+        assert self.log.faults == []
 
     async def kept_orders(self) -> tuple[Order, ...]:
         """What stands in the ledger file, newest first."""
@@ -190,18 +192,43 @@ class Stage:
         return [charge for charge in self.netts.charges if charge.address == address]
 
 
+_KINDS: dict[Type, Callable[[Any], object]] = {
+    Type.TEXT: lambda value: isinstance(value, str) and value,
+    Type.WORD: lambda value: isinstance(value, str) and value,
+    Type.INTEGER: lambda value: type(value) is int,
+    Type.NUMBER: lambda value: type(value) in (int, float),
+    Type.MOMENT: lambda value: isinstance(value, str) and value.endswith("Z") and datetime.fromisoformat(value),
+    Type.TEXTS: lambda value: isinstance(value, list) and all(isinstance(one, str) for one in value),
+}
+
+
+def faults(line: dict[str, Any]) -> list[str]:
+    """Where a line of the log is not as src/energyd/catalogue.py says."""
+    entry = EVENTS.get(line["event"])
+    if entry is None:
+        return [f"{line['event']} is not in the catalogue"]
+    due = (*HEAD, *entry.always)
+    return [
+        *(f"{name} is missing in {line}" for name in due if name not in line),
+        *(f"{name} is not in the catalogue: {line}" for name in line if name not in (*due, *entry.sometimes)),
+        *(f"{name} is of another type: {line}" for name in line if not _KINDS[FIELDS[name].type](line[name])),
+    ]
+
+
 class _Tape:
-    """A stream that keeps every line, parsed: each must be one whole JSON object."""
+    """A stream that keeps every line, parsed: each must be one whole JSON object, as the catalogue says."""
 
     def __init__(self) -> None:
         self.raw = b""
         self.lines: list[dict[str, Any]] = []
+        self.faults: list[str] = []
 
     def write(self, line: bytes) -> None:
         assert line.endswith(b"\n")
         assert line.count(b"\n") == 1
         self.raw += line
         self.lines.append(json.loads(line))
+        self.faults += faults(self.lines[-1])
 
     def flush(self) -> None:
         pass
