@@ -180,6 +180,7 @@ class SwappableNetts(_Swappable[Netts]):
             max_rps=vendor.max_rps,
             timeout=vendor.timeout,
             now=self._clock,
+            auth=vendor.auth,
             transport=self._wire,
         )
 

@@ -45,7 +45,6 @@ def test_the_example_settings_and_policies_pass_in_a_fresh_clone() -> None:
     assert {policy.name for policy in configuration.policies} == {"payouts", "office-hours", "treasury", "fleet"}
     assert [advice.text for advice in configuration.advice] == [
         "there is no key for Netts yet; the daemon does not start without one",
-        "this version checks host_mode and does not act on it yet",
     ]
 
 
@@ -238,7 +237,8 @@ def test_requests_are_counted_by_address_and_pace(tmp_path: Path) -> None:
     assert node_requests([]) == node_requests([hosted]) == 0
     assert node_requests([small]) == Fraction(1, 15) + Fraction(1, 3)
     assert node_requests([small, active]) == Fraction(3, 15) + Fraction(1, 3)
-    assert netts_requests([small, hosted, hosted]) == Fraction(2, 20)
+    assert netts_requests([small, hosted, hosted]) == Fraction(1, 20)
+    assert netts_requests([small]) == 0
 
 
 @pytest.mark.parametrize(
@@ -253,6 +253,17 @@ def test_requests_are_counted_by_address_and_pace(tmp_path: Path) -> None:
         ("65_000", "65_000, keep: never, max_price: 101 sun", "3:38: this is more than burning costs now (100 sun); "),
         ("65_000", "65_000, keep: never, on_unknown: assume_empty", "3:38: while the node does not answer, this rents"),
         ("energy: {floor: 65_000}\n", "", "1:1: the policy has no energy, planned_calls or host_mode: it only serves"),
+        (
+            "{floor: 65_000}",
+            "{floor: 65_000, keep: while_active}\nhost_mode: {min_cycles: 2, top_up_to: 3, max_cycle_price: 4 TRX}",
+            "3:10: Host Mode fills these addresses up, too; when it takes longer than 2m, energy is rented and both",
+        ),
+        (
+            "energy: {floor: 65_000}\nbudget: unlimited",
+            "host_mode: {min_cycles: 2, top_up_to: 9, max_cycle_price: 4 TRX}\n"
+            "budget: {per_order: 31 TRX, per_hour: 40 TRX, per_day: 40 TRX}",
+            "3:28: an order of 8 cycles may cost 32 TRX, and the budget of one order is smaller",
+        ),
         ("unlimited", "unlimited", "4:1: nothing limits what this policy spends but the balance at Netts"),
     ],
 )

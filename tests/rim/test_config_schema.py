@@ -5,6 +5,7 @@ An editor reads a file with a YAML 1.2 reader, and so do these tests: 65_000 is 
 
 import json
 import re
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -170,7 +171,7 @@ fixed = st.builds(
     whats.filter(lambda what: "energy" in what and len(what) == 1),
     arguments,
 )
-calls = st.builds(lambda when, what, extra: when | what | extra, whens, whats | fixed, extras)
+calls = st.builds(lambda when, what, extra: deepcopy(when | what | extra), whens, whats | fixed, extras)
 
 
 def with_labels(addresses: list[str]) -> st.SearchStrategy[list[Any]]:
@@ -181,9 +182,9 @@ def with_names(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{"name": f"call-{number}", **each} for number, each in enumerate(found)]
 
 
-cycles = st.fixed_dictionaries(
-    {"min_cycles": st.integers(1, 5), "top_up_to": st.integers(5, 10_000), "max_cycle_price": money}
-)
+few = st.fixed_dictionaries({"min_cycles": st.integers(1, 5)}) | st.fixed_dictionaries({"min_left": st.just("2d")})
+topped_up = st.fixed_dictionaries({"top_up_to": st.integers(5, 10_000), "max_cycle_price": money})
+cycles = st.builds(lambda when, rule: deepcopy(when | rule), few, topped_up)
 budgets = money.map(lambda amount: dict.fromkeys(("per_order", "per_hour", "per_day"), amount))
 policies = st.fixed_dictionaries(
     {

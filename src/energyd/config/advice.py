@@ -10,7 +10,7 @@ from energyd.config.settings import Settings, TcpSocket, is_plain
 from energyd.config.source import Node
 from energyd.errors import Place
 from energyd.model import RENTAL_TIME, OrderLimits
-from energyd.policy import EnergyRule, Policy
+from energyd.policy import EnergyRule, HostModeRule, Policy
 from energyd.units import trx_text
 
 BURN_SUN = 100
@@ -71,15 +71,9 @@ def _requests_a_check(rule: EnergyRule) -> int:
 
 
 def netts_requests(policies: Iterable[Policy]) -> Fraction:
-    """Readings of cycles a second that enabled policies ask of Netts."""
-    return sum(
-        (
-            Fraction(len(policy.addresses)) / _seconds(policy.host_mode.check_every)
-            for policy in policies
-            if policy.enabled and policy.host_mode
-        ),
-        Fraction(0),
-    )
+    """Readings of cycles a second that enabled policies ask of Netts: one answer tells of all addresses."""
+    paces = [1 / _seconds(policy.host_mode.check_every) for policy in policies if policy.enabled and policy.host_mode]
+    return max(paces, default=Fraction(0))
 
 
 def _seconds(duration: timedelta) -> Fraction:
@@ -94,13 +88,25 @@ def advice_on_policy(policy: Policy, root: Node, limits: OrderLimits) -> Iterato
         yield Advice(
             root.place, "the policy has no energy, planned_calls or host_mode: it only serves 'energyd ensure'"
         )
-    if policy.host_mode:
-        yield Advice(_at(root, "host_mode"), "this version checks host_mode and does not act on it yet")
     if policy.budget == "unlimited":
         yield Advice(_at(root, "budget"), "nothing limits what this policy spends but the balance at Netts")
     if policy.energy is not None:
         for key, text in _energy_advice(policy.energy, limits, len(policy.addresses)):
             yield Advice(_at(root, "energy", key), text)
+    if policy.host_mode is not None:
+        yield from _host_advice(policy, policy.host_mode, root, limits)
+
+
+def _host_advice(policy: Policy, rule: HostModeRule, root: Node, limits: OrderLimits) -> Iterator[Advice]:
+    if policy.energy is not None and policy.energy.floor and policy.energy.keep != "never":
+        text = (
+            "Host Mode fills these addresses up, too; when it takes longer than 2m, energy is rented and both are paid"
+        )
+        yield Advice(_at(root, "energy", "floor"), f"{text}; keep: never leaves it to Host Mode")
+    cycles = min(rule.top_up_to - (rule.min_cycles or rule.top_up_to) + 1, limits.cycles_max)
+    if policy.limits is not None and (cost := cycles * rule.max_cycle_price) > policy.limits.per_order:
+        text = f"an order of {cycles} cycles may cost {trx_text(cost)}, and the budget of one order is smaller"
+        yield Advice(_at(root, "host_mode", "top_up_to"), text)
 
 
 def _energy_advice(rule: EnergyRule, limits: OrderLimits, addresses: int) -> Iterator[tuple[str, str]]:

@@ -17,7 +17,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, SecretStr, ValidationIn
 
 from energyd.config import credentials
 from energyd.config.source import why
-from energyd.fields import Duration, Shape, Whole, at_least, listed, shown
+from energyd.fields import Duration, Shape, Switch, Whole, at_least, listed, shown
 from energyd.model import Mode, OrderLimits
 
 SOCKET_PATH_MAX = 107
@@ -281,6 +281,8 @@ class NettsSettings(Shape):
     """How long to wait for one answer."""
     order_energy: OrderEnergy = OrderEnergy()
     cycles_per_order: CyclesPerOrder = CyclesPerOrder()
+    auth: Literal["body", "headers", "both"] = "both"
+    """Where calls about Host Mode carry the key; its documents contradict each other."""
 
     model_config = ConfigDict(json_schema_extra={"not": {"required": ["api_key", "api_key_file"]}})
 
@@ -319,6 +321,10 @@ class Settings(Shape):
     netts: NettsSettings = NettsSettings()
     policies: Annotated[FilePath, Field(validate_default=True)] = Path("policies")
     """A policy file, a folder of them (*.yaml, *.yml), or a glob. Relative paths start at this file."""
+    on_broken_policies: Literal["refuse", "last_good"] = "refuse"
+    """At a start with broken policies: end with status 78, or run those that were taken over last, with an alert."""
+    watch: Switch = False
+    """Reload when a file of the configuration was changed; without it, when asked to."""
     state: LedgerFile = Path("/var/lib/energyd/energyd.db")
     """The ledger: a SQLite file that remembers what was ordered and spent."""
     listen: Listen = UnixSocket(Path("/run/energyd/energyd.sock"))
