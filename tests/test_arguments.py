@@ -122,7 +122,8 @@ def test_a_planned_call_counts_what_it_lists() -> None:
         ({"arguments": [[ALICE, 1], [BOB, 2]], "count": 3}, "2 calls are listed"),
         ({"arguments": [ALICE]}, "takes 2 arguments"),
         ({}, "takes 2 arguments, and there are 0"),
-        ({"receivers": "nowhere.csv"}, "nowhere.csv cannot be read"),
+        ({"receivers": "nowhere.csv"}, "there is no file nowhere.csv"),
+        ({"receivers": "/dev/zero"}, "zero is no plain file"),
     ],
 )
 def test_a_planned_call_that_does_not_fit_is_a_fault(parts: dict[str, object], problem: str) -> None:

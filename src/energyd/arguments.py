@@ -46,18 +46,27 @@ def read_receivers(function: str, path: Path) -> tuple[tuple[object, ...], ...]:
 
     Raises ValueError with the line.
     """
-    try:
-        if path.stat().st_size > _FILE_BYTES_MAX:
-            raise ValueError(f"{path.name} is larger than {_FILE_BYTES_MAX:,} bytes")
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except OSError as error:
-        raise ValueError(f"{path.name} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ValueError(f"{path.name} is not UTF-8 text") from None
+    lines = _text(path).splitlines()
     said = [(number, line) for number, line in enumerate(lines, 1) if line.strip() and not line.startswith("#")]
     if not 0 < len(said) <= MOST_CALLS:
         raise ValueError(f"{path.name} has {len(said)} calls; write 1 to {MOST_CALLS}, one a line")
     return tuple(_of_line(function, path.name, number, line) for number, line in said)
+
+
+def _text(path: Path) -> str:
+    try:
+        if not path.is_file():
+            raise ValueError(f"there is no file {path.name}" if not path.exists() else f"{path.name} is no plain file")
+        with path.open("rb") as file:
+            raw = file.read(_FILE_BYTES_MAX + 1)
+    except OSError as error:
+        raise ValueError(f"{path.name} cannot be read: {error.strerror}") from None
+    if len(raw) > _FILE_BYTES_MAX:
+        raise ValueError(f"{path.name} is larger than {_FILE_BYTES_MAX:,} bytes")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError(f"{path.name} is not UTF-8 text") from None
 
 
 def _of_line(function: str, file: str, number: int, line: str) -> tuple[object, ...]:

@@ -177,7 +177,7 @@ class PlannedCall(Shape):
     function: Function | None = None
     """Its function."""
     arguments: Annotated[tuple[Argument, ...], listed] = ()
-    """What the function is called with, for the estimate; or a list of such lists, one for each of several calls."""
+    """What the function is called with, for the estimate; or such a list for each of up to 1,000 different calls."""
     receivers: Receivers | None = None
     """Or a CSV file with one call a line, its arguments in the columns; a relative path starts at this file."""
     count: Annotated[int, Whole("a number of calls", 1, 100_000, 40)] = 1

@@ -14,6 +14,7 @@ import httpx
 
 from energyd.chain import estimate, readings
 from energyd.chain.door import NodeFailed
+from energyd.chain.estimate import NoConstantCalls
 from energyd.chain.node import Node, NodeHealth, Pace
 from energyd.chain.readings import Head, Unusable
 from energyd.model import ContractCall, Estimate, NoEstimate, NoReading, Reading, Reason
@@ -125,17 +126,19 @@ class Chain:
             except NodeFailed as failure:
                 node.failed(failure)
                 failures.append((f"{node.url}: {failure.detail}", failure.reason))
+            except NoConstantCalls as error:
+                failures.append((f"{node.url}: {error}", Reason.NO_ESTIMATE))
             except Unusable as error:
                 node.unusable(str(error))
                 failures.append((f"{node.url}: {error}", Reason.NODE_UNREACHABLE))
             else:
                 node.recovered()
                 return answer
-        stale = any(reason is Reason.READING_STALE for _, reason in failures)
-        raise NodeFailed(
-            "; ".join(detail for detail, _ in failures),
-            reason=Reason.READING_STALE if stale else Reason.NODE_UNREACHABLE,
+        reasons = {reason for _, reason in failures}
+        told = next(
+            (one for one in (Reason.READING_STALE, Reason.NODE_UNREACHABLE) if one in reasons), Reason.NO_ESTIMATE
         )
+        raise NodeFailed("; ".join(detail for detail, _ in failures), reason=told)
 
     async def _read(self, address: str, node: Node, head: Head, *, with_activity: bool) -> Reading | NoReading:
         account = {"address": address, "visible": True}

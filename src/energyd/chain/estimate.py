@@ -16,7 +16,11 @@ _HEX = frozenset("0123456789abcdefABCDEF")
 
 
 class CannotSay(ChainUnavailable):
-    """The node is well, and this call cannot be estimated: it reverts, or the node runs no constant calls."""
+    """The node is well, and this call cannot be estimated: it would fail."""
+
+
+class NoConstantCalls(ChainUnavailable):
+    """The node is well and runs no constant calls; another one may."""
 
 
 def question(call: ContractCall, arguments: Sequence[Any]) -> dict[str, Any]:
@@ -53,11 +57,13 @@ def _plain(argument: Any) -> Any:
 
 
 def read_used(body: Any) -> int:
-    """The energy of a call, penalty included. Raises CannotSay for one that did not come to its end, or Unusable."""
+    """The energy of a call, penalty included. Raises CannotSay when it would fail, NoConstantCalls, or Unusable."""
     if not isinstance(body, dict) or not isinstance(body.get("result"), dict):
         raise Unusable("the answer is not about a constant call")
     result = body["result"]
     if said := _readable(result.get("message")) or result.get("code"):
+        if "support constant" in str(said):
+            raise NoConstantCalls("it runs no constant calls; set another node, or write the energy as a number")
         raise CannotSay(_explained(str(said), body))
     made = body.get("transaction")
     runs = made.get("ret") if isinstance(made, dict) else None
@@ -72,8 +78,6 @@ def read_used(body: Any) -> int:
 
 
 def _explained(said: str, body: dict[str, Any]) -> str:
-    if "support constant" in said:
-        return "the node runs no constant calls; set another node, or write the energy of a call as a number"
     if "not exist" in said.lower():
         return "there is no such contract"
     reason = _revert_reason(body.get("constant_result"))

@@ -62,6 +62,11 @@ MOODS = COMMON_MOODS | {
     "unknown_key": Mood(answer=_error("ApiKey not exists", 401)),
     "busy": Mood(answer=_error("class java.lang.IllegalAccessException : lack of computing resources")),
     "lite": Mood(answer=text_answer("this API is closed because this node is a lite fullnode")),
+    "no_constant_calls": Mood(
+        answer=json_answer(
+            {"result": {"code": "CONTRACT_VALIDATE_ERROR", "message": "this node does not support constant"}}
+        )
+    ),
     "disabled": Mood(answer=_error("this API is unavailable due to config", 404)),
 }
 """Moods by name. The endpoint of a mood is the last part of the path, such as `getaccountresource`."""
