@@ -85,6 +85,9 @@ class Calls:
         self._changed = asyncio.Event()
         self.hurry: Callable[[Iterable[str]], None] = lambda _addresses: None
 
+    def adopt(self, limits: OrderLimits) -> None:
+        self._limits = limits
+
     async def close(self) -> None:
         """Break off the questions to the node that are under way."""
         under_way = list(self._estimating.values())

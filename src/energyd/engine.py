@@ -18,7 +18,7 @@ from energyd.calls import Calls
 from energyd.core.activity import Activity, follow
 from energyd.core.alerts import is_late
 from energyd.core.decide import decide
-from energyd.errors import Conflict, LedgerError, NettsUnavailable, OverBudget
+from energyd.errors import Conflict, LedgerError, NettsUnavailable, NotPossible, OverBudget
 from energyd.hosting import Counter, Hosting
 from energyd.known import Account, Known
 from energyd.ledger.ledger import Ledger
@@ -50,6 +50,8 @@ WATCH_EVERY = timedelta(seconds=3)
 WITHOUT_FLOOR_EVERY = timedelta(minutes=10)
 """How often an address is looked at for which no floor is kept; calls have it looked at when they need it."""
 LEASE_AT_LEAST = timedelta(minutes=1)
+_TURN_EVERY = 0.1
+"""Seconds; how often a person's order looks whether the tick of its address is over."""
 PRICE_FRESH_FOR = timedelta(seconds=15)
 """An order is decided on a price that was read within this time; otherwise it is read again first."""
 _MAY_HAVE_BEEN_PLACED = tuple(state for state in OrderState if state not in NEVER_CHARGED)
@@ -124,6 +126,7 @@ class Engine:
             situation=self._situation,
             note=self._note,
             write_down=self.write_down,
+            is_still_wanted=self._is_still_wanted,
         )
         self._ticking: set[str] = set()
         self._activities: dict[str, Activity] = {}
@@ -137,6 +140,12 @@ class Engine:
         self.policies = {address: policy for policy in enabled for address in policy.watched()}
         self.latest = {address: decision for address, decision in self.latest.items() if address in self.policies}
         self.hosting.adopt()
+
+    def allow(self, limits: OrderLimits, request_deadline: timedelta) -> None:
+        """From now on an order may have this much, and Netts this long to answer one."""
+        self._limits = limits
+        self.calls.adopt(limits)
+        self._orders.allow(request_deadline)
 
     async def tick(self, address: str) -> timedelta | None:
         """One look at one address; returns when to look again, None when nothing asks for it any more.
@@ -171,6 +180,27 @@ class Engine:
         count_in = self.hosting.next_look(policy, address, orders)
         again_in = again_in if count_in is None else min(again_in, count_in)
         return again_in if call_at is None else min(again_in, call_at - self._now())
+
+    async def order_cycles(self, address: str, cycles: int) -> Order:
+        """Order Host Mode cycles because a person says so, between two ticks of the address.
+
+        Raises NotPossible when it may not be, LedgerError when it could not be written down.
+        """
+        policy = self.policies.get(address)
+        if policy is None:
+            raise NotPossible(f"no policy watches {address}; add it to the addresses of one")
+        await self.hosting.read()
+        while address in self._ticking:  # noqa: ASYNC110 - a tick takes seconds; an event for each would be kept for this
+            await asyncio.sleep(_TURN_EVERY)
+        self._ticking.add(address)
+        try:
+            now = self._now()
+            if not await self._ledger.lease(address, self._host, now, now + LEASE_AT_LEAST):
+                raise NotPossible(f"another host works on {address}; ask that one")
+            seen = await self.hosting.count(policy, address, await self._look(address, policy))
+            return await self.hosting.order_by_hand(policy, address, cycles, seen)
+        finally:
+            self._ticking.discard(address)
 
     # --- look ---------------------------------------------------------------------------------------------------------
 
@@ -249,6 +279,7 @@ class Engine:
             self._unwritten.append(decision)
             return decision, None
         await self.write_down()  # so that decisions stand in the ledger in the order in which they were taken
+        self._is_still_wanted(policy, address)
         try:
             await self._ledger.commit(decision, order, policy.limits, situation.now)
         except (Conflict, OverBudget):
@@ -259,6 +290,11 @@ class Engine:
                 raise
             self._unwritten.append(decision)
         return decision, order
+
+    def _is_still_wanted(self, policy: Policy, address: str) -> None:
+        """Raises Conflict when the policies were exchanged since the look began: no order by rules that are gone."""
+        if self.policies.get(address) != policy:
+            raise Conflict(f"the policy {policy.name} was changed meanwhile")
 
     def _price_is_old(self, situation: Situation) -> bool:
         """Whether the price may have changed since: what is charged is the price of the moment, whatever was quoted."""

@@ -114,9 +114,13 @@ class Orders:
     ) -> None:
         self._account, self._buyer, self._known = account, buyer, known
         self._ledger, self._log, self._now = ledger, log, now
-        self._longest_flight = life.longest_flight(request_deadline).total_seconds()
+        self._longest_flight = life.longest_flight(request_deadline)
         self._unresolved_since: dict[str, float] = {}
         self._shown: dict[str, tuple[datetime, datetime]] = {}
+
+    def allow(self, request_deadline: timedelta) -> None:
+        """An order may be on its way for that long from now on; it never gets less, since one that left may need it."""
+        self._longest_flight = max(self._longest_flight, life.longest_flight(request_deadline))
 
     # --- act ----------------------------------------------------------------------------------------------------------
 
@@ -318,7 +322,7 @@ class Orders:
 
     async def _judge(self, order: Order, seen: Seen) -> tuple[Verdict, str]:
         since = self._unresolved_since.setdefault(order.key, seen.began)
-        over_at = since + self._longest_flight
+        over_at = since + self._longest_flight.total_seconds()
         funds = await self._funds_after(order, over_at)
         spends = await self._other_spends(order)
         memory = await self._ledger.memory(order.address, order.policy, self._now())

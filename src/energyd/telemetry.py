@@ -61,6 +61,8 @@ class LogEvent(StrEnum):
     NETTS_RECOVERED = "netts.recovered"
     ALERT_RAISED = "alert.raised"
     ALERT_CLEARED = "alert.cleared"
+    NOTIFY_FAILED = "notify.failed"
+    NOTIFY_RECOVERED = "notify.recovered"
     LEDGER_LOST = "ledger.lost"
     FAULT = "fault"
     """A belief of the program turned out wrong: a bug, told loudly, and never a crash in the middle of an order."""
@@ -78,6 +80,7 @@ _LEVEL_OF: dict[LogEvent, Level] = {
     LogEvent.NODE_FAILED: "warning",
     LogEvent.NETTS_FAILED: "warning",
     LogEvent.ALERT_RAISED: "warning",
+    LogEvent.NOTIFY_FAILED: "warning",
     LogEvent.LEDGER_LOST: "warning",
     LogEvent.FAULT: "error",
 }
@@ -101,11 +104,17 @@ class Log:
     ) -> None:
         self._now = now
         self._listeners: list[Callable[[Mapping[str, Any]], None]] = []
-        stream = sys.stdout.buffer if stream is None else stream
+        self._stream, self._form, self._journal = sys.stdout.buffer if stream is None else stream, form, journal
+        self.adopt(level)
+
+    def adopt(self, level: Level) -> None:
+        """Leave out what is less important than this from now on. Those who listen hear it all the same."""
+        self._least = _LEVELS[level]
+        render = _json if self._form == "json" else _console(self._stream)
         self._logger = structlog.wrap_logger(
-            _UnstoppableLogger(stream, journal),
-            processors=[self._complete, _beside(_json if form == "json" else _console(stream))],
-            wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+            _UnstoppableLogger(self._stream, self._journal),
+            processors=[self._complete, _beside(render)],
+            wrapper_class=structlog.make_filtering_bound_logger(_LEVELS["debug"]),
         )
 
     def listen(self, listener: Callable[[Mapping[str, Any]], None]) -> None:
@@ -121,6 +130,8 @@ class Log:
         line = head | dict(line)
         for listener in self._listeners:
             listener(line)
+        if _LEVELS[line["level"]] < self._least:
+            raise structlog.DropEvent
         return line
 
     # --- the events that have a shape of their own ---

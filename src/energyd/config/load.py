@@ -28,6 +28,7 @@ from energyd.config.settings import (
 )
 from energyd.config.source import Node, file_name, read, why
 from energyd.errors import ConfigFault, ConfigFaults, Place
+from energyd.fields import Shape
 from energyd.model import Mode, OrderLimits
 from energyd.policy import Policy
 
@@ -54,6 +55,22 @@ class Configuration:
     file: Path
     """The settings file, to be read again on reload."""
     advice: tuple[Advice, ...] = ()
+
+    @classmethod
+    def of(
+        cls, settings: Settings, policies: tuple[Policy, ...], file: Path, advice: Iterable[Advice] = ()
+    ) -> "Configuration":
+        return cls(settings, policies, _digest([settings, *_by_name(policies)]), file, tuple(sorted(advice)))
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """The files that a configuration is read from, whether they are there or not."""
+
+    settings: tuple[Path, ...]
+    """The settings file, and the files of secrets that it names."""
+    policies: tuple[Path, ...] = ()
+    receivers: tuple[Path, ...] = ()
 
 
 def find_settings(path: Path | None, environ: Mapping[str, str]) -> Path:
@@ -95,10 +112,10 @@ def load(path: Path, environ: Mapping[str, str], *, need_key: bool = True) -> Co
     if settings is None or faults:
         raise _sorted(faults)
     advice = (*advice_on_settings(settings, root, policies.policies), *policies.advice)
-    return Configuration(settings, policies.policies, _digest(settings, policies.policies), path, tuple(sorted(advice)))
+    return Configuration.of(settings, policies.policies, path, advice)
 
 
-def load_settings(path: Path, environ: Mapping[str, str]) -> Settings:
+def load_settings(path: Path, environ: Mapping[str, str], *, need_key: bool = False) -> Settings:
     """The settings alone, for what asks a running daemon: its policies may be in the middle of an edit.
 
     Raises ConfigFaults as `load` does.
@@ -107,7 +124,7 @@ def load_settings(path: Path, environ: Mapping[str, str]) -> Settings:
     root, faults = read(path, environ)
     settings, more = (None, []) if root is None else shaped(Settings, root, path.absolute().parent)
     if settings is not None and root is not None:
-        settings, wanting = _ready(settings, root, environ, need_key=False)
+        settings, wanting = _ready(settings, root, environ, need_key=need_key)
         more += wanting
     if settings is None or faults or more:
         raise _sorted([*faults, *more])
@@ -137,10 +154,55 @@ def _sorted(faults: Iterable[ConfigFault]) -> ConfigFaults:
     return ConfigFaults(sorted(faults, key=lambda fault: (fault.place, fault.problem)))
 
 
-def _digest(settings: Settings, policies: Iterable[Policy]) -> str:
+def policies_digest(policies: Iterable[Policy]) -> str:
+    """The same for policies that mean the same, however they are laid out in files."""
+    return _digest(_by_name(policies))
+
+
+def _by_name(policies: Iterable[Policy]) -> list[Policy]:
+    return sorted(policies, key=lambda policy: policy.name)
+
+
+def _digest(parts: Iterable[Shape]) -> str:
     """The sha256 of what was parsed; secrets count as stars in it."""
-    parts = [settings, *sorted(policies, key=lambda policy: policy.name)]
     return hashlib.sha256("\n".join(part.model_dump_json() for part in parts).encode()).hexdigest()
+
+
+# --- files ----------------------------------------------------------------------------------------------------------
+
+
+def sources(path: Path, environ: Mapping[str, str], *, with_receivers: bool = True) -> Sources:
+    """The files that a configuration is read from, as far as they can be found: some of them may be broken."""
+    environ, folder = Variables(environ), path.absolute().parent
+    root, _ = read(path, environ)
+    if root is None:
+        return Sources((path,))
+    secrets = [node for keys in (("netts", "api_key_file"), ("listen_token_file",)) if (node := _found(root, keys))]
+    try:
+        files = tuple({file.resolve(): file for file in _named_files(folder, root)}.values())
+    except ConfigFaults:
+        files = ()
+    return Sources(
+        settings=(path, *(folder / node.text for node in secrets)),
+        policies=files,
+        receivers=tuple(named for file in files for named in receivers_of(file, environ)) if with_receivers else (),
+    )
+
+
+def receivers_of(file: Path, environ: Mapping[str, str]) -> tuple[Path, ...]:
+    """The files of receivers that a policy file names."""
+    root, _ = read(file, Variables(environ))
+    calls = None if root is None else root.child("planned_calls")
+    nodes = calls.value if calls is not None and isinstance(calls.value, list) else []
+    return tuple(
+        file.absolute().parent / node.text for call in nodes if (node := call.child("receivers")) and node.text
+    )
+
+
+def _found(root: Node, keys: tuple[str, ...]) -> Node | None:
+    """The node at the end of the way, when all of it is there and it is a text."""
+    nodes = root.path(keys)
+    return nodes[-1] if len(nodes) == len(keys) + 1 and nodes[-1].text else None
 
 
 # --- settings -------------------------------------------------------------------------------------------------------
