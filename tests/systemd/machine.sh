@@ -10,7 +10,7 @@ make_cgroups() {
     while IFS=: read -r _ controllers path; do
         case $controllers in
             cpuset) continue ;; # a new cpuset may hold no process before it was given processors
-            "") root=/sys/fs/cgroup$([ -d /sys/fs/cgroup/unified ] && echo /unified) ;;
+            "") root=/sys/fs/cgroup$(if [ -d /sys/fs/cgroup/unified ]; then echo /unified; fi) ;;
             *) root=/sys/fs/cgroup/${controllers#name=} ;;
         esac
         [ -d "$root" ] || continue
