@@ -197,7 +197,7 @@ async def settle(host: TheHost, key: str, wanted: Annotated[SettleBody, Depends(
         raise Wrong(409, f"order {found.key[:12]} is {found.state}", "only an unresolved order can be settled")
     event = Event.SETTLED_PLACED if wanted.placed else Event.SETTLED_NOT_PLACED
     settled = await host.ledger.record(found, event, host.now(), detail=f"settled by {wanted.who}")
-    host.log.order(LogEvent.ORDER_RESOLVED, settled, detail=f"settled by {wanted.who}")
+    host.log.order(LogEvent.ORDER_RESOLVED, settled, outcome=str(settled.state), detail=f"settled by {wanted.who}")
     host.look_at([settled.address])
     return Exact(order_row(settled))
 
