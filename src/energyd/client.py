@@ -38,9 +38,9 @@ class Client:
         """What can be read there. Raises NoDaemon and NotPossible."""
         return self._answer(self._ask("GET", path, within=within))
 
-    def post(self, path: str, body: dict[str, Any]) -> Any:
+    def post(self, path: str, body: dict[str, Any], *, within: float = ANSWER_WITHIN_SECONDS) -> Any:
         """What was asked for. Raises NoDaemon and NotPossible."""
-        return self._answer(self._ask("POST", path, body))
+        return self._answer(self._ask("POST", path, body, within=within))
 
     def delete(self, path: str) -> Any:
         return self._answer(self._ask("DELETE", path))

@@ -17,8 +17,8 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Protocol
 
-from energyd.core.cycles import decide_cycles
-from energyd.errors import Conflict, LedgerError, NettsUnavailable, OverBudget
+from energyd.core.cycles import decide_by_hand, decide_cycles
+from energyd.errors import Conflict, LedgerError, NettsUnavailable, NotPossible, OverBudget
 from energyd.known import Known
 from energyd.ledger.ledger import Ledger
 from energyd.model import (
@@ -28,13 +28,18 @@ from energyd.model import (
     Cycles,
     CyclesKnown,
     Decision,
+    HostAct,
+    HostActed,
     NoReading,
     Order,
     OrderKind,
     OrderState,
+    Outcome,
     Reading,
     Reason,
+    Refused,
     Situation,
+    Unclear,
 )
 from energyd.orders import Buyer, Orders, Seen, intent
 from energyd.policy import Policy
@@ -61,6 +66,8 @@ class Counter(Protocol):
     """What is asked of Netts."""
 
     async def cycles_of(self, addresses: Collection[str]) -> Mapping[str, Cycles]: ...
+
+    async def act(self, act: HostAct, address: str, *, energy: int | None = None) -> Outcome: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,11 +293,65 @@ class Hosting:
 
     # --- what people ask ----------------------------------------------------------------------------------------------
 
+    async def order_by_hand(self, policy: Policy, address: str, cycles: int, seen: Seen) -> Order:
+        """Order cycles because a person says so: not held to what the policy wants, nor to its budget.
+
+        The order counts in that budget all the same. Raises NotPossible.
+        """
+        buyer = self._buyer
+        if buyer is None:
+            raise NotPossible("the daemon does not spend; run it with `mode: live`")
+        with contextlib.suppress(NettsUnavailable):
+            await self._known.read_prices(cycles=True)
+        plain = await self._situation(policy, address, seen.reading, OrderKind.CYCLES)
+        if cycles > plain.limits.cycles_max:
+            raise NotPossible(f"one order may have {plain.limits.cycles_max} cycles; order fewer")
+        situation = replace(plain, cycles=seen.cycles)
+        decision = decide_by_hand(situation, cycles, f"{self._rng.getrandbits(64):016x}")
+        self._log.decision(decision)
+        if decision.action is not Action.ORDER_CYCLES:
+            self._note(decision)
+            raise NotPossible(decision.detail)
+        order = intent(decision, situation, key=f"{self._rng.getrandbits(256):064x}", host=self._host)
+        await self._write_down()
+        try:
+            await self._ledger.commit(decision, order, None, situation.now)
+        except Conflict as error:
+            raise NotPossible(f"somebody else was faster: {error}") from None
+        self._log.order(LogEvent.ORDER_INTENDED, order)
+        self._open.add(address)
+        self.hurry([address])
+        return await self._orders.send(order, buyer)
+
+    async def act(self, act: HostAct, address: str, *, energy: int | None = None) -> HostActed:
+        """Do to an address what only a person decides. It is written down before Netts is asked. Raises NotPossible."""
+        if self._buyer is None:
+            raise NotPossible("the daemon does not act at Netts; run it with `mode: live`")
+        at = self._now()
+        act_id = await self._ledger.begin_host_act(address, act, at)
+        outcome = await self._counter.act(act, address, energy=energy)
+        said = _told(outcome)
+        ended_at = self._now()
+        self._log.emit(LogEvent.HOST_ACT, address=address, act=str(act), outcome=said)
+        await self._ledger.end_host_act(act_id, said, ended_at)
+        self._due.clear()
+        self.hurry({address} & self._hosted())
+        if isinstance(outcome, Refused):
+            raise NotPossible(f"Netts refused it: {said}")
+        return HostActed(act_id, address, act, at, self._host, ended_at, said)
+
     async def confirm_key(self, key: str) -> None:
-        """A person says that the count of cycles stands under this key."""
+        """A person says that the count of cycles stands under this key. Raises NotPossible for one never seen."""
+        known = await self._ledger.cycle_keys()
+        if key not in known:
+            raise NotPossible(f"no count was ever found under {key!r}; found were: {', '.join(known) or 'none'}")
         await self._ledger.judge_cycle_key(key, "")
         self._due.clear()
         self.hurry(self._hosted())
+
+    def counted(self) -> dict[str, Cycles]:
+        """The cycles of every address as they were read last."""
+        return {} if self._looked is None else dict(self._looked.cycles)
 
     # --- what others ask ----------------------------------------------------------------------------------------------
 
@@ -314,3 +375,12 @@ class Hosting:
             self._low_since.pop(decision.address, None)
         else:
             self._low_since.setdefault(decision.address, decision.at)
+
+
+def _told(outcome: Outcome) -> str:
+    match outcome:
+        case Refused(text=text):
+            return text
+        case Unclear(why=why):
+            return f"unclear: {why}"
+    return "done"

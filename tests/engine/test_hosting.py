@@ -3,15 +3,17 @@
 import json
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
-from energyd.model import Mode, OrderKind, OrderState
+from energyd.errors import NotPossible
+from energyd.model import HostAct, Mode, OrderKind, OrderState
 from energyd.sandbox.asgi import Mood, json_answer
+from energyd.sandbox.netts_terms import API_KEY
 from energyd.sandbox.wire import Fault
 
-from .stage import ALICE, BOB, BUDGET, CAROL, EPOCH, SETTINGS, Stage, a_policy
+from .stage import ALICE, BOB, BUDGET, CAROL, EPOCH, SETTINGS, TRX, Stage, a_policy
 
 CYCLE_SUN = 2_989_000
 ORDER, STATUS = "time/order", "time/status"
@@ -215,7 +217,7 @@ async def test_an_unclear_order_of_cycles_holds_rentals_of_its_address_back_mean
     assert sorted(charge.kind for charge in stage.charged()) == ["cycles", "order1h"]
 
 
-# --- a count that is not certain --------------------------------------------------------------------------------------
+# --- a count that is not certain ------------------------------------------------------------------------------------
 
 
 async def test_an_unknown_count_buys_nothing_and_raises_an_alarm(stage: Stage) -> None:
@@ -288,7 +290,7 @@ async def test_a_count_that_shows_an_order_late_is_waited_for(stage: Stage) -> N
     assert "in_flight" in stage.reasons()
 
 
-# --- Host Mode and a floor --------------------------------------------------------------------------------------------
+# --- Host Mode and a floor ------------------------------------------------------------------------------------------
 
 
 async def test_an_address_that_host_mode_fills_up_is_not_rented_for(stage: Stage) -> None:
@@ -322,3 +324,141 @@ async def test_energy_of_a_cycle_is_no_proof_that_a_lost_rental_was_placed(stage
     await task
     resolved = stage.events("order.resolved")
     assert [line["outcome"] for line in resolved] == ["not_placed"]
+
+
+# --- by hand --------------------------------------------------------------------------------------------------------
+
+
+async def test_an_order_by_hand_is_durable_counted_and_asks_no_policy(stage: Stage) -> None:
+    host(stage, cycles=5)
+    task = stage.begin(built := stage.build(a_fleet(budget=BUDGET, max_cycle_price="1 TRX")))
+    await stage.sleep(30)
+    placed = await built.engine.order_cycles(ALICE, 7)
+    assert placed.state is OrderState.PLACED
+    await stage.sleep(120)
+    built.stop()
+    await task
+    assert (stage.netts.host_mode.hosted[ALICE].cycles, len(stage.charged())) == (12, 1)
+    assert [line["reason"] for line in stage.events("decision", action="order_cycles")] == ["by_hand"]
+    assert (await stage.kept_orders())[0].state is OrderState.ADDED
+
+
+@pytest.mark.parametrize(
+    ("cycles", "why"),
+    [(101, "one order may have 100 cycles"), (50, "a balance of 100 TRX against a cost of 149.45 TRX")],
+)
+async def test_an_order_by_hand_that_cannot_be_is_refused_here(stage: Stage, cycles: int, why: str) -> None:
+    host(stage, cycles=5)
+    stage.netts.books.balance_sun = 100 * TRX
+    built = await stage.prepared(a_fleet())
+    with pytest.raises(NotPossible, match=why):
+        await built.engine.order_cycles(ALICE, cycles)
+    assert stage.posts() == []
+
+
+async def test_nothing_is_ordered_by_hand_while_an_order_is_unclear_or_the_daemon_does_not_spend(stage: Stage) -> None:
+    host(stage)
+    stage.netts.mood("charge_then_drop", ORDER, times=1)
+    built = await stage.prepared(a_fleet())
+    await built.engine.tick(ALICE)
+    assert len(stage.events("order.unresolved")) == 1
+    with pytest.raises(NotPossible, match="unresolved_order"):
+        await built.engine.order_cycles(ALICE, 3)
+    with pytest.raises(NotPossible, match="no policy watches"):
+        await built.engine.order_cycles(BOB, 3)
+    stage.crash()
+    dry = await stage.prepared(a_fleet(), mode=Mode.DRY_RUN)
+    with pytest.raises(NotPossible, match="does not spend"):
+        await dry.engine.order_cycles(ALICE, 3)
+    with pytest.raises(NotPossible, match="does not act"):
+        await dry.engine.hosting.act(HostAct.STOP, ALICE)
+
+
+@pytest.mark.parametrize("dialect", ["header", "english", "body", "both"])
+async def test_what_a_person_does_is_done_in_every_dialect_and_stands_in_the_ledger(
+    stage: Stage, dialect: Literal["header", "english", "body", "both"]
+) -> None:
+    stage.netts.terms.time_dialect = dialect
+    built = await stage.prepared(a_fleet())
+    acts = built.engine.hosting.act
+    assert (await acts(HostAct.ADD, ALICE, energy=65_000)).outcome == "done"
+    assert (await acts(HostAct.INFINITY, ALICE, energy=131_000)).outcome == "done"
+    assert stage.netts.host_mode.hosted[ALICE].infinite
+    assert (await acts(HostAct.STOP, ALICE)).outcome == "done"
+    assert not stage.netts.host_mode.hosted[ALICE].running
+    assert (await acts(HostAct.REMOVE, ALICE)).outcome == "done"
+    assert stage.netts.host_mode.hosted == {}
+    with pytest.raises(NotPossible, match="Netts refused it: Address not found in Host Mode"):
+        await acts(HostAct.STOP, ALICE)
+    kept = await built._ledger.host_acts()
+    assert [acted.act for acted in kept] == [HostAct.STOP, HostAct.REMOVE, HostAct.STOP, HostAct.INFINITY, HostAct.ADD]
+    assert [line["act"] for line in stage.events("host.act")] == ["add", "infinity", "stop", "remove", "stop"]
+
+
+async def test_an_act_whose_answer_is_lost_is_told_as_unclear(stage: Stage) -> None:
+    built = await stage.prepared(a_fleet())
+    stage.netts.mood("charge_then_drop", "time/add", times=1)
+    acted = await built.engine.hosting.act(HostAct.ADD, ALICE)
+    assert acted.outcome.startswith("unclear: ")
+    assert ALICE in stage.netts.host_mode.hosted
+
+
+async def test_only_a_key_that_was_found_can_be_confirmed(stage: Stage) -> None:
+    host(stage, cycles=5)
+    built = await stage.prepared(a_fleet())
+    with pytest.raises(NotPossible, match="found were: cycles_remaining"):
+        await built.engine.hosting.confirm_key("cycle_set")
+
+
+# --- dialects and limits --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("auth", ["body", "headers", "both"])
+@pytest.mark.parametrize("dialect", ["header", "body", "both"])
+async def test_every_dialect_is_topped_up_with_a_key_where_it_looks_for_it(
+    stage: Stage, dialect: Literal["header", "body", "both"], auth: str
+) -> None:
+    stage.netts.terms.time_dialect = dialect
+    host(stage, cycles=1)
+    stage.write(a_fleet(), netts=SETTINGS["netts"] | {"auth": auth})
+    await stage.live(stage.build(), minutes=5)
+    fits = auth == "both" or dialect == "both" or dialect.startswith(auth.removesuffix("s"))
+    assert [charge.amount for charge in stage.charged()] == ([9] if fits else [])
+    assert API_KEY not in stage.log.raw.decode()
+    assert len(stage.events("alert.raised", alert="netts_auth_failed")) == (0 if fits else 1)
+
+
+async def test_a_limit_of_six_calls_a_minute_is_kept(stage: Stage) -> None:
+    host(stage)
+    stage.netts.host_mode.hosted[ALICE].running = False
+    stage.netts.mood("drop", ORDER, times=1)
+    await stage.live(stage.build(a_fleet(check_every="10s")), minutes=10)
+    times = [one.at for one in stage.netts.received if one.endpoint.startswith("time/")]
+    assert all(later - earlier >= timedelta(seconds=59) for earlier, later in zip(times, times[6:], strict=False))
+    assert [charge.amount for charge in stage.charged()] == [10]
+
+
+async def test_a_restart_in_the_middle_of_an_order_finds_it_in_the_count(stage: Stage) -> None:
+    host(stage)
+    stage.netts.mood("charge_then_hang", ORDER, times=1)
+    task = stage.begin(stage.build(a_fleet()))
+    while not stage.posts():
+        await stage.sleep(1)
+    stage.crash()
+    task.cancel()
+    await stage.sleep(1)
+    stage.running.clear()
+    await stage.live(stage.build(a_fleet()), minutes=5)
+    assert [charge.amount for charge in stage.charged()] == [10]
+    assert [order.state for order in await stage.kept_orders()] == [OrderState.ADDED]
+
+
+async def test_min_left_keeps_cycles_by_how_long_they_last(stage: Stage) -> None:
+    stage.netts.host_mode.host(ALICE, cycles=40)
+    for minute in range(5, 24 * 60, 30):
+        stage.world.plan_use(stage.loop.now() + timedelta(minutes=minute), ALICE, 64_285)
+    rule = {"min_cycles": None, "min_left": "6h", "top_up_to": 40, "check_every": "5m"}
+    await stage.live(stage.build(a_fleet(budget="unlimited", **rule)), hours=24)
+    lasting = [line for line in stage.events("decision") if "present rate" in line.get("detail", "")]
+    assert lasting
+    assert 4 <= lasting[-1]["demand"] <= 12

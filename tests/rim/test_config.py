@@ -260,8 +260,10 @@ def test_requests_are_counted_by_address_and_pace(tmp_path: Path) -> None:
         ),
         (
             "energy: {floor: 65_000}\nbudget: unlimited",
-            "host_mode: {min_cycles: 2, top_up_to: 9, max_cycle_price: 4 TRX}\n"
-            "budget: {per_order: 31 TRX, per_hour: 40 TRX, per_day: 40 TRX}",
+            (
+                "host_mode: {min_cycles: 2, top_up_to: 9, max_cycle_price: 4 TRX}\n"
+                "budget: {per_order: 31 TRX, per_hour: 40 TRX, per_day: 40 TRX}"
+            ),
             "3:28: an order of 8 cycles may cost 32 TRX, and the budget of one order is smaller",
         ),
         ("unlimited", "unlimited", "4:1: nothing limits what this policy spends but the balance at Netts"),

@@ -54,6 +54,47 @@ class Order(Answer):
     until: Moment | None
 
 
+class Hosted(Answer):
+    address: str
+    label: str | None
+    policy: str
+    known: str
+    cycles: int | None
+    key: str | None
+    """The key of Netts' answer under which the count stands."""
+    read_at: Moment | None
+    unchanged_since: Moment | None
+    a_cycle_lasts: str | None
+    """How long one has lasted of late."""
+    left: str | None
+    """And all of them."""
+    ordered: int
+    """Cycles that Netts took an order for and that are not in the count yet."""
+    detail: str | None
+
+
+class HostKey(Answer):
+    key: str
+    doubt: str | None
+    """Why the count under it is not believed."""
+
+
+class HostActed(Answer):
+    address: str
+    act: str
+    at: Moment
+    ended_at: Moment | None
+    outcome: str | None
+
+
+class HostMode(Answer):
+    at: Moment
+    addresses: list[Hosted]
+    keys: list[HostKey]
+    acts: list[HostActed]
+    cycle_price_trx: Trx | None
+
+
 class Call(Answer):
     policy: str
     address: str

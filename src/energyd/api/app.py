@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from energyd import __version__
-from energyd.api import asking, routes
+from energyd.api import asking, host_mode, routes
 from energyd.api.bodies import BODY_BYTES_MAX, Wrong
 from energyd.api.host import Exact, Host
 from energyd.errors import LedgerError, NotPossible
@@ -46,6 +46,7 @@ def application(host: Host, *, token: str | None = None) -> ASGIApp:
     app.state.host = host
     app.include_router(routes.router)
     app.include_router(asking.router)
+    app.include_router(host_mode.router)
     return Door(app, host, token)
 
 

@@ -35,7 +35,7 @@ from energyd.fields import (
     listed,
     shown,
 )
-from energyd.model import ContractCall
+from energyd.model import ContractCall, HostAct
 
 S = TypeVar("S", bound=Shape)
 
@@ -216,6 +216,31 @@ class SettleBody(Shape):
     """Whether Netts has taken and charged it."""
     who: Annotated[Text, AfterValidator(_reason), _ONE_LINE] = "an operator"
     """Who says so."""
+
+
+class HostOrderBody(Shape):
+    """Buy Host Mode cycles by hand."""
+
+    address: Address
+    """An address that a policy watches."""
+    cycles: Annotated[int, Whole("a number of cycles", 1, 10_000, 10)]
+    """How many, beside those that are there."""
+
+
+class HostActBody(Shape):
+    """Change how an address stands in Host Mode."""
+
+    address: Address
+    act: Annotated[HostAct, Field(strict=False)]
+    """Put it there, give it cycles without end (billed by the day), stop it, or remove it."""
+    energy: SomeEnergy | None = None
+    """For older generations of Netts' documents: the threshold of `add`, or the energy of `infinity`."""
+
+
+class HostKeyBody(Shape):
+    """Confirm the key under which the count of cycles stands."""
+
+    key: Key
 
 
 class NothingBody(Shape):

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from energyd import __version__
-from energyd.cli import asking, control, doctor, files, orders, pausing, planning, report, views
+from energyd.cli import asking, control, doctor, files, host, orders, pausing, planning, report, views
 from energyd.errors import ConfigFaults, EnergydError
 
 EXIT_FAILED = 1
@@ -47,6 +47,7 @@ for command in (
     app.command()(command)
 app.add_typer(orders.app, name="orders")
 app.add_typer(planning.app, name="calls")
+app.add_typer(host.app, name="host")
 
 
 @app.command()

@@ -30,6 +30,7 @@ from energyd.model import (
     Cycles,
     CyclesKnown,
     Funds,
+    HostAct,
     Order,
     OrderCheck,
     OrderKind,
@@ -64,6 +65,12 @@ _NEVER_LEFT = (
 """No connection came about, so the order cannot have been seen. After any other error it may have been."""
 _ABOUT_TO_LEAVE = "http11.send_request_headers.started"
 """httpcore's name for the moment before the first byte of a request is written."""
+_ACTS = {
+    HostAct.ADD: ("time/add", "energy_threshold"),
+    HostAct.INFINITY: ("time/infinitystart", "energy_amount"),
+    HostAct.STOP: ("time/stop", None),
+    HostAct.REMOVE: ("time/delete", None),
+}
 _PAGE_SIZE, _PAGES_AT_MOST = 100, 50
 """Of the list of addresses in Host Mode; 100 is the most that a page holds (netts-api 6.4)."""
 _GONE = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.GONE)
@@ -85,7 +92,8 @@ class Netts:
 
     `timeout` is the whole time of one call from its turn until the last byte; a third of it may go into each step of
     connecting. At most `max_rps` calls a second leave, an order before any read. The environment's proxy settings are
-    not followed: the key is bound to the address that calls come from. `transport` is closed with the client.
+    not followed: the key is bound to the address that calls come from. `transport` is closed with the client;
+    `watch` may put something around it that sees every request.
     """
 
     def __init__(
@@ -99,6 +107,7 @@ class Netts:
         now: Callable[[], datetime],
         auth: Auth = "both",
         transport: httpx.AsyncBaseTransport | None = None,
+        watch: Callable[[httpx.AsyncBaseTransport], httpx.AsyncBaseTransport] = lambda transport: transport,
     ) -> None:
         """Raises ValueError for a URL or a key that no request can carry; it does not quote the key."""
         self._url, self._key, self._real_ip, self._auth, self._now = _checked(url), api_key, real_ip, auth, now
@@ -110,7 +119,7 @@ class Netts:
         self._client = httpx.AsyncClient(
             base_url=f"{self._url}/apiv2/",
             headers={"User-Agent": f"energyd/{__version__}", "Accept-Encoding": "identity"},
-            transport=transport or httpx.AsyncHTTPTransport(limits=httpx.Limits(max_keepalive_connections=0)),
+            transport=watch(transport or httpx.AsyncHTTPTransport(limits=httpx.Limits(max_keepalive_connections=0))),
             follow_redirects=False,
             trust_env=False,
         )
@@ -252,6 +261,23 @@ class Netts:
         if reads.has_further_pages(pages):
             pages = await self._pages_of_status()
         return {address: reads.cycles(pages, address, asked_at) for address in addresses}
+
+    async def act(self, act: HostAct, address: str, *, energy: int | None = None) -> Outcome:
+        """Change how an address stands in Host Mode, once. What came of an unclear one is read from its state.
+
+        `energy` is what older generations of the documents want beside the address: the threshold below which Netts
+        delegates, or the energy of unlimited cycles.
+        """
+        path, field = _ACTS[act]
+        wanted = {} if energy is None or field is None else {field: energy}
+        await self._pace.turn(host_mode=True)
+        try:
+            reply = await self._exchange("POST", path, json=self._with_key({"address": address} | wanted))
+        except _NEVER_LEFT as error:
+            return Refused(Reason.NETTS_UNAVAILABLE, self._told(error))
+        except Exception as error:  # noqa: BLE001 - whatever broke after it was handed over, it may have been done
+            return Unclear(self._told(error))
+        return answers.order_outcome(OrderKind.CYCLES, reply.status, reply.headers, reply.body, hide=self._key)
 
     async def _pages_of_status(self) -> list[bytes]:
         pages: list[bytes] = []

@@ -1,0 +1,140 @@
+"""Host Mode by hand: what the daemon never does by itself, asked of the running daemon."""
+
+from typing import Annotated, Any
+
+import typer
+
+from energyd.cli import options, printing
+from energyd.cli.asking import asking
+
+app = typer.Typer(help="Host Mode: list, add, order cycles, infinity, stop, remove.", no_args_is_help=True)
+
+NETTS_ANSWERS_WITHIN = 180.0
+"""Seconds; Netts is asked few times a minute, and each answer is waited for."""
+
+Hosted = Annotated[str, typer.Argument(help="The address.", metavar="ADDRESS")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+_WITHOUT_COUNT = {"infinite": "without end", "not_in_host_mode": "not in Host Mode"}
+
+
+@app.command("list")
+def list_(config: options.Config = None, json: options.Json = False) -> None:
+    """The addresses whose cycles are kept topped up, and how their cycles were read."""
+    with asking(config) as client:
+        found = client.get("/v1/host")
+    if json:
+        printing.print_json(found)
+    else:
+        _show(found)
+
+
+@app.command()
+def add(
+    address: Hosted,
+    threshold: Annotated[
+        int | None, typer.Option("--threshold", min=1, help="Older accounts: delegate when energy is below this.")
+    ] = None,
+    yes: Yes = False,
+    config: options.Config = None,
+    json: options.Json = False,
+) -> None:
+    """Put an address into Host Mode; cycles for it are bought with `host order`, or by its policy."""
+    _act("add", address, f"put {address} into Host Mode", yes, config, json, energy=threshold)
+
+
+@app.command()
+def order(
+    address: Hosted,
+    cycles: Annotated[int, typer.Argument(min=1, help="How many cycles, beside those that are there.")],
+    yes: Yes = False,
+    config: options.Config = None,
+    json: options.Json = False,
+) -> None:
+    """Buy cycles now, once; the policy and its budget are not asked. Each call buys again."""
+    address = options.checked_address(address)
+    with asking(config) as client:
+        price = client.get("/v1/host")["cycle_price_trx"]
+        cost = "a price that is not known" if price is None else f"about {price * cycles} TRX"
+        _sure(f"buy {cycles} cycles for {address} at {cost}", yes)
+        placed = client.post("/v1/host/order", {"address": address, "cycles": cycles}, within=NETTS_ANSWERS_WITHIN)
+    if json:
+        printing.print_json(placed)
+    else:
+        print(f"order {placed['order_key'][:12]} is {placed['state']}, {placed['cost_trx']} TRX")
+    raise typer.Exit(0 if placed["state"] == "placed" else 1)
+
+
+@app.command()
+def infinity(
+    address: Hosted,
+    energy: Annotated[int | None, typer.Option("--energy", min=1, help="Older accounts: how much energy.")] = None,
+    yes: Yes = False,
+    config: options.Config = None,
+    json: options.Json = False,
+) -> None:
+    """Switch an address to cycles without end. Netts bills every day until `host stop`; energyd orders none then."""
+    what = f"switch {address} to cycles without end, billed every day whatever the budget says"
+    _act("infinity", address, what, yes, config, json, energy=energy)
+
+
+@app.command()
+def stop(address: Hosted, yes: Yes = False, config: options.Config = None, json: options.Json = False) -> None:
+    """Stop Host Mode for an address. How it is started again is not documented, and cycles may be lost."""
+    _act("stop", address, f"stop Host Mode for {address}; its cycles may be lost", yes, config, json)
+
+
+@app.command()
+def remove(address: Hosted, yes: Yes = False, config: options.Config = None, json: options.Json = False) -> None:
+    """Take an address out of Host Mode. Its energy is taken back at once, and its cycles may be lost."""
+    what = f"take {address} out of Host Mode; its energy is taken back and its cycles may be lost"
+    _act("remove", address, what, yes, config, json)
+
+
+@app.command("confirm-key")
+def confirm_key(
+    key: Annotated[str, typer.Argument(help="As `host list` shows it.")],
+    yes: Yes = False,
+    config: options.Config = None,
+    json: options.Json = False,
+) -> None:
+    """Say that Netts' answer holds the count of cycles under this key, after comparing it with the account there."""
+    _sure(f"believe the count under {key}, and order cycles by it", yes)
+    with asking(config) as client:
+        confirmed = client.post("/v1/host/key", {"key": key})
+    if json:
+        printing.print_json(confirmed)
+    else:
+        print(f"the count under {key} is believed")
+
+
+def _act(act: str, address: str, what: str, yes: bool, config: Any, json: bool, energy: int | None = None) -> None:
+    address = options.checked_address(address)
+    _sure(what, yes)
+    with asking(config) as client:
+        asked = printing.known({"address": address, "act": act, "energy": energy})
+        acted = client.post("/v1/host/act", asked, within=NETTS_ANSWERS_WITHIN)
+    if json:
+        printing.print_json(acted)
+    else:
+        print(f"{act} {address}: {acted['outcome']}")
+    raise typer.Exit(0 if acted["outcome"] == "done" else 1)
+
+
+def _sure(what: str, yes: bool) -> None:
+    if not yes:
+        typer.confirm(f"This will {what}. Go on?", abort=True)
+
+
+def _show(found: dict[str, Any]) -> None:
+    table = printing.table("address", "label", "policy", ">cycles", ">they last", "counted as")
+    for row in found["addresses"]:
+        more = f" (+{row['ordered']} ordered)" if row["ordered"] else ""
+        cycles = "unknown" if row["cycles"] is None else f"{row['cycles']}{more}"
+        shown = _WITHOUT_COUNT.get(row["known"], cycles)
+        table.add_row(
+            row["address"], row["label"] or "", row["policy"], shown, row["left"] or "", row["key"] or row["detail"]
+        )
+    printing.console().print(table)
+    for key in found["keys"]:
+        if key["doubt"]:
+            print(f"not believed: {key['key']}, because {key['doubt']}; see `energyd host confirm-key --help`")
