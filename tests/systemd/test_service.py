@@ -93,7 +93,8 @@ def service(machine: Machine) -> Iterator[Service]:
 
 @pytest.fixture
 def running(service: Service) -> Service:
-    service.machine.ask("systemctl", "start", "energyd")
+    started = service.machine.run("systemctl", "start", "energyd")
+    assert started.status == 0, service.said()
     return service
 
 
