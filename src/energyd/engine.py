@@ -14,7 +14,9 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Protocol
 
+from energyd import units
 from energyd.calls import Calls
+from energyd.core import supply
 from energyd.core.activity import Activity, follow
 from energyd.core.alerts import is_late
 from energyd.core.decide import decide
@@ -30,6 +32,7 @@ from energyd.model import (
     ContractCall,
     Decision,
     Estimate,
+    Memory,
     Mode,
     NoEstimate,
     NoReading,
@@ -38,6 +41,7 @@ from energyd.model import (
     OrderLimits,
     OrderState,
     Reading,
+    Reason,
     Situation,
 )
 from energyd.orders import INQUIRE_EVERY, Buyer, Orders, Seen, intent
@@ -129,9 +133,12 @@ class Engine:
             is_still_wanted=self._is_still_wanted,
         )
         self._ticking: set[str] = set()
+        self._vanished_at: dict[str, float] = {}
         self._activities: dict[str, Activity] = {}
         self.policies: Mapping[str, Policy] = {}
         self.latest: dict[str, Decision] = {}
+        self.readings: dict[str, Reading] = {}
+        """The newest believable one of each address."""
         self._unwritten: list[Decision] = []
 
     def adopt(self, policies: Iterable[Policy]) -> None:
@@ -139,6 +146,7 @@ class Engine:
         enabled = [policy for policy in policies if policy.enabled]
         self.policies = {address: policy for policy in enabled for address in policy.watched()}
         self.latest = {address: decision for address, decision in self.latest.items() if address in self.policies}
+        self.readings = {address: reading for address, reading in self.readings.items() if address in self.policies}
         self.hosting.adopt()
 
     def allow(self, limits: OrderLimits, request_deadline: timedelta) -> None:
@@ -211,6 +219,8 @@ class Engine:
         reading = await self._chain.reading(address, with_activity=with_activity)
         if with_activity and isinstance(reading, Reading):
             reading = replace(reading, last_used_at=await self._last_use(reading))
+        if policy is not None and isinstance(reading, Reading):
+            self.readings[address] = reading
         return Seen(reading, began)
 
     async def _last_use(self, reading: Reading) -> datetime | None:
@@ -236,13 +246,27 @@ class Engine:
             address=address,
             mode=Mode.DRY_RUN if self._buyer is None else Mode.LIVE,
             now=now,
-            reading=reading,
+            reading=self._believed(reading, memory),
             prices=self.known.prices,
             funds=self.known.funds,
             memory=memory if is_recalled else replace(memory, hold_until=now + INQUIRE_EVERY),
             limits=self._limits,
             left_to_host_mode_until=self.hosting.has_until(policy, address),
         )
+
+    def _believed(self, reading: Reading | NoReading, memory: Memory) -> Reading | NoReading:
+        """The reading, once it is sure that a rental which it does not show has not only not reached its node yet."""
+        if isinstance(reading, NoReading):
+            return reading
+        gone, clock = supply.vanished(reading, memory.rentals), asyncio.get_running_loop().time()
+        if not gone:
+            self._vanished_at.pop(reading.address, None)
+            return reading
+        if clock - self._vanished_at.setdefault(reading.address, clock) >= supply.NODES_LAG.total_seconds():
+            return reading
+        wait = units.duration_text(supply.NODES_LAG)
+        detail = f"{gone} energy that was delivered is not shown; it counts as taken back when that lasts for {wait}"
+        return NoReading(reading.address, Reason.READING_STALE, detail, reading.read_at, is_doubted=True)
 
     # --- decide -------------------------------------------------------------------------------------------------------
 

@@ -97,6 +97,8 @@ class NoReading:
     reason: Reason
     detail: str
     at: datetime
+    is_doubted: bool = False
+    """It was read, and what was read is not believed yet."""
 
 
 @dataclass(frozen=True, slots=True)

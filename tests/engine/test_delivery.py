@@ -141,3 +141,25 @@ async def test_two_addresses_are_each_supplied_for_themselves(stage: Stage) -> N
     await stage.watch(built, ALICE, minutes=1)
     await stage.watch(built, BOB, minutes=1)
     assert (len(stage.charged(ALICE)), len(stage.charged(BOB))) == (1, 1)
+
+
+@pytest.mark.parametrize("lags", [(0, 9), (0, 0, 7), (9, 0, 3)])
+async def test_what_a_lagging_node_does_not_show_any_more_is_not_rented_again(
+    stage: Stage, lags: tuple[int, ...]
+) -> None:
+    stage.node.lags = lags
+    await stage.live(stage.build(a_policy(target=65_000, check_every="10s", cooldown="0s")), minutes=10)
+    assert len(stage.charged()) == 1
+
+
+async def test_a_rental_that_was_taken_back_early_is_replaced_once_that_is_sure(stage: Stage) -> None:
+    stage.begin(stage.build())
+    await stage.sleep(300)
+    (order,) = stage.netts.books.orders.values()
+    stage.world.take_back(order.rental.rental_id)
+    await stage.sleep(25)
+    assert len(stage.charged()) == 1
+    assert "reading_stale" in stage.reasons()
+    await stage.sleep(60)
+    assert len(stage.charged()) == 2
+    assert stage.world.available(ALICE) >= 65_000

@@ -40,7 +40,7 @@ def _usable(situation: Situation) -> Reading | NoReading:
     seen, rule = situation.reading, situation.policy.energy
     if isinstance(seen, Reading) or rule is None or rule.on_unknown == "hold":
         return seen
-    if seen.reason is Reason.NOT_ACTIVATED:
+    if seen.reason is Reason.NOT_ACTIVATED or seen.is_doubted:
         return seen
     return Reading(seen.address, 0, 0, situation.now, situation.now, node="")
 

@@ -20,6 +20,8 @@ RECOVERY_TIME = timedelta(hours=24)
 _MICROSECOND = timedelta(microseconds=1)
 RECLAIM_GRACE = timedelta(minutes=2)
 """How long after its hour a rental may still be on chain, at most: Netts' clock starts when it has placed the order."""
+NODES_LAG = timedelta(seconds=30)
+"""How far the nodes behind one address may stand apart: what one does not show may be gone, or not be there yet."""
 ONE_TRX_OF_ENERGY = 20
 """What rounding to whole TRX can take, doubled for a network ratio that moves (tron-energy A3)."""
 _DRIFT = 1_000
@@ -96,6 +98,17 @@ def _leaving(reading: Reading, rentals: Sequence[Order], at: datetime) -> list[t
     there = on_chain(reading, rentals)
     held = _held(there, reading.energy_limit, _own(rentals))
     return [(there[order], order.until_at) for order in reversed(held) if order.until_at <= at]
+
+
+def vanished(reading: Reading, rentals: Sequence[Order]) -> int:
+    """Energy of rentals that were seen on chain, whose hour is not over, and that the limit does not hold."""
+    seen = {
+        order: order.energy or 0
+        for order in rentals
+        if order.state is OrderState.DELIVERED and reading.read_at < order.until_at
+    }
+    held = _held(seen, reading.energy_limit, _own(rentals))
+    return sum(seen.values()) - sum(seen[order] for order in held)
 
 
 def _held(amounts: Mapping[Order, int], limit: int, own: int = 0) -> list[Order]:
