@@ -26,7 +26,7 @@ from energyd.engine import Engine
 from energyd.errors import ChainUnavailable, ConfigFaults, LedgerError, NettsUnavailable
 from energyd.ledger.ledger import Ledger
 from energyd.model import AlertName, Call, CallState, Mode, Order, Reason, Refusals
-from energyd.policy import Policy
+from energyd.reloading import Keep, Read, Reloaded, Reloading
 from energyd.rounds import Pulse, Rounds
 from energyd.swap import SwappableChain, SwappableNetts
 from energyd.systemd import Manager
@@ -55,10 +55,6 @@ HANGS_AFTER = timedelta(minutes=10)
 CONFIGURATION_DIGEST = "configuration"
 FAILING_FOR = timedelta(seconds=30)
 """How long a dependency must fail before a person is told."""
-
-Reload = Callable[[], Configuration]
-Reloaded = dict[str, Any] | ConfigFaults | None
-"""What was taken over, as the event `policies.loaded` tells it, or what is wrong; None: the daemon reads no files."""
 
 
 def _count(number: int, one: str, many: str) -> str:
@@ -97,8 +93,7 @@ class Daemon:
     def __init__(
         self,
         *,
-        configuration: Configuration,
-        reload: Reload | None,
+        files: Reloading,
         engine: Engine,
         chain: SwappableChain,
         netts: SwappableNetts,
@@ -109,7 +104,7 @@ class Daemon:
         rng: Random,
         manager: Manager,
     ) -> None:
-        self._configuration, self._reload_files = configuration, reload
+        self._files = files
         self.engine, self._chain, self._netts, self._ledger, self._log = engine, chain, netts, ledger, log
         self._mode, self._now = mode, now
         self._manager = manager
@@ -126,11 +121,9 @@ class Daemon:
         self._missed: tuple[Call, ...] = ()
         self._refusals: Refusals | None = None
         self._doubted_keys: dict[str, str] = {}
-        self._netts_url = configuration.settings.netts.url
         self._netts_failures = Failures()
         self._auth_error: str | None = None
         self._ledger_error: str | None = None
-        self._policies_error: str | None = None
 
     # --- life -----------------------------------------------------------------------------------------------------
 
@@ -150,10 +143,19 @@ class Daemon:
 
     async def _start(self) -> None:
         self._tell_life(LogEvent.DAEMON_STARTED)
-        self._adopt(self._configuration.policies, (), self._configuration.digest)
+        await self._files.begin(self._take_over)
         with contextlib.suppress(LedgerError):
             await self._forgive_if_changed()
         await self._alarms.recall()
+
+    @property
+    def _configuration(self) -> Configuration:
+        return self._files.current
+
+    @property
+    def watches_files(self) -> bool:
+        """Whether it is to reload by itself when a file was changed."""
+        return self._configuration.settings.watch
 
     async def _forgive_if_changed(self) -> None:
         """Orders that were refused may be tried again at once when the configuration is not the one of before.
@@ -218,7 +220,7 @@ class Daemon:
 
     def _ailments(self) -> dict[str, str]:
         """What keeps the daemon from its work."""
-        ailing = {"policies": self._policies_error, "node": self._chain.down_for(timedelta(0))}
+        ailing = {"policies": self._files.error, "node": self._chain.down_for(timedelta(0))}
         return {part: why for part, why in ailing.items() if why is not None}
 
     async def _look_once(self) -> None:
@@ -242,8 +244,8 @@ class Daemon:
         alarms = ", ".join(dict.fromkeys(str(alert.name) for alert in self._alarms.standing))
         parts = [self._watches(), _count(len(self._open_orders), "open order", "open orders")]
         parts.append(f"alerts: {alarms}" if alarms else "no alert")
-        if self._policies_error:
-            parts.append(f"the files as they are now are refused: {self._policies_error}")
+        if self._files.error:
+            parts.append(f"the files as they are now are refused: {self._files.error}")
         return "; ".join(parts)
 
     def _beat(self) -> None:
@@ -369,7 +371,9 @@ class Daemon:
         change = self._netts_failures.heard(what, None if error is None else str(error))
         if change is not None:
             event = LogEvent.NETTS_FAILED if change else LogEvent.NETTS_RECOVERED
-            self._log.emit(event, url=self._netts_url, error=None if error is None else str(error))
+            self._log.emit(
+                event, url=self._configuration.settings.netts.url, error=None if error is None else str(error)
+            )
 
     async def _write_down(self) -> None:
         try:
@@ -411,7 +415,7 @@ class Daemon:
             netts_error=self._netts_failures.standing(),
             auth_error=self._auth_error,
             ledger_error=self._ledger_error,
-            policies_error=self._policies_error,
+            policies_error=self._files.error,
             refusals=self._refusals,
             funds=self.engine.known.funds,
             top_up_sun=self._top_up_sun(),
@@ -436,43 +440,30 @@ class Daemon:
             return self._reloaded
 
     async def _reload(self) -> None:
-        if self._reload_files is None:
+        before = self._configuration
+        self._reloaded = await self._files.again(self._take_over)
+        after = self._configuration
+        if not isinstance(self._reloaded, dict):
             return
-        try:
-            configuration = await asyncio.get_running_loop().run_in_executor(None, self._reload_files)
-        except ConfigFaults as faults:
-            self._policies_error = f"{len(faults.faults)} faults, the first: {faults.faults[0]}"
-            self._log.emit(LogEvent.POLICIES_REJECTED, faults=[str(fault) for fault in faults.faults])
-            self._reloaded = faults
-            return
-        self._policies_error = None
-        before, self._configuration = self._configuration, configuration
-        waits = before.settings != configuration.settings
-        digest = configuration.digest
-        self._reloaded = self._adopt(configuration.policies, before.policies, digest, settings_wait=waits)
         self._take_on_addresses()
         self._rounds.hurry(
             address
-            for policy in configuration.policies
+            for policy in after.policies
             if policy.enabled and policy not in before.policies
             for address in policy.watched()
         )
         await self._ledger.forgive_refusals()
+        if (before.settings.node, before.settings.netts) != (after.settings.node, after.settings.netts):
+            await self._read_everything()
 
-    def _adopt(
-        self, policies: tuple[Policy, ...], before: tuple[Policy, ...], digest: str, *, settings_wait: bool = False
-    ) -> dict[str, Any]:
-        self.engine.adopt(policies)
-        old, new = ({policy.name: policy for policy in some} for some in (before, policies))
-        taken_over = {
-            "digest": digest,
-            "added": sorted(new.keys() - old.keys()),
-            "removed": sorted(old.keys() - new.keys()),
-            "changed": sorted(name for name in new.keys() & old.keys() if new[name] != old[name]),
-            "detail": "the settings have changed, too; they act after a restart" if settings_wait else None,
-        }
-        self._log.emit(LogEvent.POLICIES_LOADED, **taken_over)
-        return taken_over
+    def _take_over(self, configuration: Configuration) -> None:
+        settings = configuration.settings
+        swap_chain, swap_netts = self._chain.prepare(settings.node), self._netts.prepare(settings.netts)
+        swap_chain()
+        swap_netts()
+        self._log.adopt(settings.log.level)
+        self.engine.allow(settings.netts.limits, settings.netts.timeout)
+        self.engine.adopt(configuration.policies)
 
 
 def build(
@@ -485,7 +476,9 @@ def build(
     rng: Random,
     host: str,
     wire: httpx.AsyncBaseTransport | None = None,
-    reload: Reload | None = None,
+    reload: Read | None = None,
+    keep: Keep | None = None,
+    rejected: ConfigFaults | None = None,
     manager: Manager | None = None,
 ) -> Daemon:
     """Put the daemon together. A daemon that is not live gets no buyer, and without one nothing can be spent."""
@@ -505,8 +498,7 @@ def build(
         request_deadline=vendor.timeout,
     )
     return Daemon(
-        configuration=configuration,
-        reload=reload,
+        files=Reloading(configuration, read=reload, keep=keep, rejected=rejected, mode=mode, log=log),
         engine=engine,
         chain=chain,
         netts=netts,

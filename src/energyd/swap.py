@@ -9,6 +9,7 @@ import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Generic, TypeVar
 
 import httpx
@@ -31,6 +32,7 @@ from energyd.model import (
 from energyd.netts.client import Netts
 from energyd.telemetry import Log, LogEvent
 
+S = TypeVar("S")
 C = TypeVar("C")
 
 
@@ -56,13 +58,18 @@ class _Held(Generic[C]):
                 self.free.set()
 
 
-class _Swappable(ABC, Generic[C]):
+class _Swappable(ABC, Generic[S, C]):
     """The client of now, and those before it that are not closed yet or may still be asked."""
 
-    def __init__(self, client: C) -> None:
-        self._now = _Held(client)
+    def __init__(self, settings: S) -> None:
+        self._settings = settings
+        self._now = _Held(self._make(settings))
         self._before: list[_Held[C]] = []
         self._closing: set[asyncio.Task[None]] = set()
+
+    @abstractmethod
+    def _make(self, settings: S) -> C:
+        """A client of these settings."""
 
     @abstractmethod
     async def _wind_down(self, client: C) -> None:
@@ -72,7 +79,12 @@ class _Swappable(ABC, Generic[C]):
     async def _break_off(self, client: C) -> None:
         """Close a client, whoever waits."""
 
-    def _swap(self, client: C) -> None:
+    def prepare(self, settings: S) -> Callable[[], None]:
+        """What asks by these settings from now on, when it is called. What cannot be made is raised before."""
+        return (lambda: None) if settings == self._settings else partial(self._swap, settings, self._make(settings))
+
+    def _swap(self, settings: S, client: C) -> None:
+        self._settings = settings
         before, self._now = self._now, _Held(client)
         self._before = [held for held in (*self._before, before) if self._is_needed(held)]
         task = asyncio.get_running_loop().create_task(self._end(before), name="close what was exchanged")
@@ -98,7 +110,7 @@ class _Swappable(ABC, Generic[C]):
                 await self._break_off(held.client)
 
 
-class SwappableChain(_Swappable[Chain]):
+class SwappableChain(_Swappable[NodeSettings, Chain]):
     """The TRON node of the settings."""
 
     def __init__(
@@ -109,15 +121,15 @@ class SwappableChain(_Swappable[Chain]):
         now: Callable[[], datetime],
         wire: httpx.AsyncBaseTransport | None,
     ) -> None:
-        self._settings, self._log, self._clock, self._wire = settings, log, now, wire
-        super().__init__(self._made(settings))
+        self._log, self._clock, self._wire = log, now, wire
+        super().__init__(settings)
 
-    def _made(self, node: NodeSettings) -> Chain:
+    def _make(self, settings: NodeSettings) -> Chain:
         return Chain(
-            (node.url, *node.fallbacks),
-            node.keys(),
-            max_rps=node.max_rps,
-            timeout=node.timeout,
+            (settings.url, *settings.fallbacks),
+            settings.keys(),
+            max_rps=settings.max_rps,
+            timeout=settings.timeout,
             now=self._clock,
             transport=self._wire,
             on_health=self._tell_health,
@@ -126,12 +138,6 @@ class SwappableChain(_Swappable[Chain]):
     def _tell_health(self, url: str, error: str | None) -> None:
         event = LogEvent.NODE_RECOVERED if error is None else LogEvent.NODE_FAILED
         self._log.emit(event, url=url, error=error)
-
-    def adopt(self, settings: NodeSettings) -> None:
-        """Ask the node of these settings from now on."""
-        if settings != self._settings:
-            self._swap(self._made(settings))
-            self._settings = settings
 
     async def _wind_down(self, client: Chain) -> None:
         await client.close()
@@ -162,33 +168,27 @@ class SwappableChain(_Swappable[Chain]):
         return self._now.client.down_for(least)
 
 
-class SwappableNetts(_Swappable[Netts]):
+class SwappableNetts(_Swappable[NettsSettings, Netts]):
     """Netts with the key of the settings."""
 
     def __init__(
         self, settings: NettsSettings, *, now: Callable[[], datetime], wire: httpx.AsyncBaseTransport | None
     ) -> None:
         """The settings have a key."""
-        self._settings, self._clock, self._wire = settings, now, wire
-        super().__init__(self._made(settings))
+        self._clock, self._wire = now, wire
+        super().__init__(settings)
 
-    def _made(self, vendor: NettsSettings) -> Netts:
+    def _make(self, settings: NettsSettings) -> Netts:
         return Netts(
-            url=vendor.url,
-            api_key=vendor.key(),
-            real_ip=vendor.real_ip,
-            max_rps=vendor.max_rps,
-            timeout=vendor.timeout,
+            url=settings.url,
+            api_key=settings.key(),
+            real_ip=settings.real_ip,
+            max_rps=settings.max_rps,
+            timeout=settings.timeout,
             now=self._clock,
-            auth=vendor.auth,
+            auth=settings.auth,
             transport=self._wire,
         )
-
-    def adopt(self, settings: NettsSettings) -> None:
-        """Call with these settings from now on. An order that has left is never sent again by this."""
-        if settings != self._settings:
-            self._swap(self._made(settings))
-            self._settings = settings
 
     async def _wind_down(self, client: Netts) -> None:
         await client.wind_down()

@@ -99,6 +99,15 @@ def said_of_restart(before: Settings, after: Settings, *, mode: Mode) -> str | N
     return f"{', '.join(keys)} {acts} after a restart{more}"
 
 
+def said_of_budgets(found: Difference) -> str | None:
+    """What a person must know who renames a policy or moves an address: a budget counts by the policy's name."""
+    moves = dict.fromkeys((moved.before, moved.after) for moved in found.addresses if moved.before and moved.after)
+    if not moves:
+        return None
+    ways = ", ".join(f"{before} to {after}" for before, after in moves)
+    return f"addresses move from {ways}: what the one has spent does not count in the budget of the other"
+
+
 def _at(value: Any, key: str) -> object:
     for step in key.split("."):
         value = getattr(value, step)
