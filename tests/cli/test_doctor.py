@@ -95,6 +95,14 @@ def test_an_address_that_is_not_on_the_whitelist_is_named(patient: Host, sick: S
     assert "balance" not in found
 
 
+def test_host_mode_is_looked_at_where_a_policy_uses_it(patient: Host) -> None:
+    policy = patient.folder / "policies" / "payouts.yaml"
+    assert findings(patient, 0)["host mode"]["found"] == "no policy uses it"
+    policy.write_text(policy.read_text() + "host_mode: {min_cycles: 2, top_up_to: 10, max_cycle_price: 4 TRX}\n")
+    found = findings(patient, 0)["host mode"]
+    assert (found["state"], "is not in Host Mode" in found["found"]) == ("warning", True)
+
+
 def test_a_stale_node_is_told_with_the_clock_in_mind(patient: Host, sick: Sandbox) -> None:
     minute_old = {"number": 70_000_000, "timestamp": int((time.time() - 60) * 1000)}
     body = {"block_header": {"raw_data": minute_old}}

@@ -1,10 +1,11 @@
 """What the facts mean: for each one finding with its state, what was found, and what to do. Pure."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
+from types import MappingProxyType
 
 from energyd import __version__, units
 from energyd.chain import Head
@@ -33,6 +34,9 @@ FREE_WELL = 500 * 2**20
 OTHERS = 0o077
 RUNS_NO_CALLS = "runs no constant calls"
 """Part of what chain/estimate.py says of such a node."""
+
+
+NO_DOUBT: Mapping[str, str] = MappingProxyType({})
 
 
 class State(StrEnum):
@@ -155,7 +159,14 @@ class NettsFacts:
     cycles: Cycles | NettsUnavailable | None = None
 
 
-def of_netts(netts: NettsFacts, policies: Sequence[Policy], limits: OrderLimits, burn_sun: int | None) -> list[Finding]:
+def of_netts(
+    netts: NettsFacts,
+    policies: Sequence[Policy],
+    limits: OrderLimits,
+    burn_sun: int | None,
+    doubted_keys: Mapping[str, str] = NO_DOUBT,
+) -> list[Finding]:
+    """`doubted_keys`: why the counts of cycles under a key are not trusted, "" where they are."""
     if netts.funds is None:
         todo = "write api_key or api_key_file below netts, or pass the systemd credential netts_api_key"
         return [Finding("netts", State.BROKEN, "there is no key for Netts", todo)]
@@ -168,7 +179,7 @@ def of_netts(netts: NettsFacts, policies: Sequence[Policy], limits: OrderLimits,
         found += _of_prices(netts.prices, policies, burn_sun)
     elif netts.prices is not None:
         found.append(Finding("rent price", State.BROKEN, str(netts.prices), "wait; energyd asks again by itself"))
-    found.append(_of_cycles(netts.cycles))
+    found.append(_of_cycles(netts.cycles, doubted_keys))
     return found
 
 
@@ -233,21 +244,29 @@ def _is_too_dear(policy: Policy, rent_sun: int, burn_sun: int | None) -> bool:
     return limit is not None and rent_sun > limit
 
 
-def _of_cycles(cycles: Cycles | NettsUnavailable | None) -> Finding:
+def _of_cycles(cycles: Cycles | NettsUnavailable | None, doubted_keys: Mapping[str, str]) -> Finding:
     if cycles is None:
         return Finding("host mode", State.OK, "no policy uses it")
     if isinstance(cycles, NettsUnavailable):
         return Finding("host mode", State.WARNING, str(cycles), "wait; energyd asks again by itself")
-    if cycles.known is CyclesKnown.COUNTED:
-        found = f"{cycles.address} has {cycles.remaining} cycles, read as {cycles.key!r}"
-        return Finding("host mode", State.OK, found)
+    if cycles.known is not CyclesKnown.COUNTED:
+        return _of_uncounted(cycles)
+    if doubt := doubted_keys.get(cycles.key):
+        found = f"{cycles.remaining} cycles of {cycles.address} stand under {cycles.key!r}, which is doubted: {doubt}"
+        todo = "compare the count with your account at Netts; `energyd host confirm-key` if it is right"
+        return Finding("host mode", State.WARNING, found, todo)
+    return Finding("host mode", State.OK, f"{cycles.address} has {cycles.remaining} cycles, read as {cycles.key!r}")
+
+
+def _of_uncounted(cycles: Cycles) -> Finding:
     if cycles.known is CyclesKnown.INFINITE:
         return Finding("host mode", State.OK, f"{cycles.address} has cycles without end; energyd orders none for it")
     if cycles.known is CyclesKnown.NOT_IN_HOST_MODE:
-        todo = "add it to Host Mode at Netts; until then nothing is ordered for it"
+        todo = "`energyd host add`; until then no cycles are ordered for it"
         return Finding("host mode", State.WARNING, f"{cycles.address} is not in Host Mode", todo)
-    todo = "nothing is ordered for it until they can be; report what time/status answers"
-    return Finding("host mode", State.WARNING, f"the cycles of {cycles.address} cannot be read", todo)
+    why = f": {cycles.detail}" if cycles.detail else ""
+    todo = "none are ordered until they can be; report what time/status answers"
+    return Finding("host mode", State.WARNING, f"the cycles of {cycles.address} cannot be read{why}", todo)
 
 
 # --- this host ------------------------------------------------------------------------------------------------------
@@ -266,6 +285,7 @@ class LedgerFacts:
     revision: str | None = None
     newest_revision: str = ""
     problem: str = ""
+    doubted_keys: Mapping[str, str] = field(default_factory=dict)
     holder: int | None = None
     """The process that holds it as its daemon."""
 

@@ -22,7 +22,7 @@ from energyd.config.settings import NettsSettings, NodeSettings, Settings
 from energyd.doctor import findings
 from energyd.doctor.findings import ChainFacts, DaemonFacts, Finding, LedgerFacts, NettsFacts, NodeFacts, State
 from energyd.errors import ChainUnavailable, EnergydError, LedgerError, NettsUnavailable, NoDaemon, NotPossible
-from energyd.ledger import store
+from energyd.ledger import queries, store
 from energyd.ledger.tables import REVISION
 from energyd.model import ContractCall
 from energyd.netts.client import Netts
@@ -55,7 +55,7 @@ async def examine(configuration: Configuration, now: Callable[[], datetime]) -> 
         *findings.of_nodes(nodes, now()),
         findings.of_clock(nodes, now()),
         *findings.of_chain(chain, policies),
-        *findings.of_netts(netts, policies, settings.netts.limits, burn_sun),
+        *findings.of_netts(netts, policies, settings.netts.limits, burn_sun, ledger.doubted_keys),
         *findings.of_ledger(ledger),
         findings.of_daemon(daemon, ledger.holder),
     )
@@ -179,7 +179,9 @@ def _look_inside(facts: LedgerFacts) -> LedgerFacts:
         with store.explained(facts.path):
             mode = facts.path.stat().st_mode & 0o777
             with store.connect(facts.path, to_write=False).connect() as connection:
-                return replace(facts, mode=mode, revision=store.revision(connection, facts.path))
+                revision = store.revision(connection, facts.path)
+                doubted = queries.cycle_keys(connection) if revision == REVISION else findings.NO_DOUBT
+            return replace(facts, mode=mode, revision=revision, doubted_keys=doubted)
     except LedgerError as error:
         return replace(facts, problem=str(error))
 
