@@ -197,7 +197,8 @@ class Engine:
         policy = self.policies.get(address)
         if policy is None:
             raise NotPossible(f"no policy watches {address}; add it to the addresses of one")
-        await self.hosting.read()
+        if address not in self.hosting.counted():
+            await self.hosting.read()
         while address in self._ticking:  # noqa: ASYNC110 - a tick takes seconds; an event for each would be kept for this
             await asyncio.sleep(_TURN_EVERY)
         self._ticking.add(address)

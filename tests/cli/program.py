@@ -75,6 +75,7 @@ class Host:
             self.program(*arguments),
             cwd=self.folder,
             env=self.environment,
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             check=False,

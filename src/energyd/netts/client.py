@@ -270,7 +270,7 @@ class Netts:
         """
         path, field = _ACTS[act]
         wanted = {} if energy is None or field is None else {field: energy}
-        await self._pace.turn(host_mode=True)
+        await self._pace.turn(host_mode=True, order_until=inf)
         try:
             reply = await self._exchange("POST", path, json=self._with_key({"address": address} | wanted))
         except _NEVER_LEFT as error:
