@@ -28,7 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "netts": VOCABULARY | {"telemetry"},
     "ledger": VOCABULARY | {"telemetry", "core"},
     "telemetry": VOCABULARY,
-    "notify": VOCABULARY | {"telemetry"},
+    "notify": VOCABULARY | {"telemetry", "catalogue"},
     "systemd": VOCABULARY | {"telemetry"},
     "metrics": VOCABULARY | {"telemetry", "ledger"},
     "rows": VOCABULARY | {"telemetry"},

@@ -12,15 +12,17 @@ from energyd.core import alerts
 from energyd.errors import LedgerError
 from energyd.ledger.ledger import Ledger
 from energyd.model import Alert
+from energyd.notify import Notifier, Standing
 from energyd.telemetry import Log, LogEvent
 
 
 class Alarms:
     """The alerts that stand."""
 
-    def __init__(self, ledger: Ledger, log: Log, now: Callable[[], datetime]) -> None:
-        self._ledger, self._log, self._now = ledger, log, now
+    def __init__(self, ledger: Ledger, log: Log, now: Callable[[], datetime], notifier: Notifier) -> None:
+        self._ledger, self._log, self._now, self._notifier = ledger, log, now, notifier
         self._standing: tuple[Alert, ...] = ()
+        self._since: dict[tuple[str, str], datetime] = {}
 
     @property
     def standing(self) -> tuple[Alert, ...]:
@@ -28,13 +30,17 @@ class Alarms:
 
     async def recall(self) -> None:
         """Begin with what stood when the last daemon stopped."""
-        self._standing = tuple(alert for alert, _ in await self._ledger.standing_alerts())
+        stood = await self._ledger.standing_alerts()
+        self._standing = tuple(alert for alert, _ in stood)
+        self._since = {(alert.name, alert.subject): since for alert, since in stood}
 
     async def tell(self, facts: alerts.Facts) -> tuple[Alert, ...]:
         """Raise what stands now and did not, clear what stood and does not; returns what was raised."""
         stands = alerts.standing(facts)
         raised, cleared = alerts.changes(self._standing, stands)
         self._standing = stands
+        now = self._now()
+        self._since = {(each.name, each.subject): self._since.get((each.name, each.subject), now) for each in stands}
         for alert in raised:
             self._log.alert(LogEvent.ALERT_RAISED, alert)
             with contextlib.suppress(LedgerError):
@@ -43,4 +49,8 @@ class Alarms:
             self._log.alert(LogEvent.ALERT_CLEARED, alert)
             with contextlib.suppress(LedgerError):
                 await self._ledger.clear_alert(alert.name, alert.subject, self._now())
+        self._notifier.show([self._dated(alert) for alert in stands])
         return raised
+
+    def _dated(self, alert: Alert) -> Standing:
+        return Standing(alert, self._since[alert.name, alert.subject])

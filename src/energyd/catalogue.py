@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from energyd.model import Action, AlertName, OrderState, Reason
+from energyd.model import Action, AlertName, HostAct, OrderState, Reason
 from energyd.telemetry import LogEvent, level_of
 
 
@@ -33,6 +33,7 @@ FIELDS = {
     "timestamp": Field(Type.MOMENT, "when the line was written"),
     "level": Field(Type.WORD, "`debug`, `info`, `warning` or `error`"),
     "event": Field(Type.WORD, "the name of the event"),
+    "act": Field(Type.WORD, "what was asked of Netts: " + ", ".join(f"`{act}`" for act in HostAct)),
     "action": Field(Type.WORD, "what was decided: " + ", ".join(f"`{action}`" for action in Action)),
     "added": Field(Type.TEXTS, "names of policies that are new"),
     "address": Field(Type.TEXT, "the TRON address that it is about"),
@@ -70,6 +71,7 @@ FIELDS = {
     "removed": Field(Type.TEXTS, "names of policies that are gone"),
     "request": Field(Type.TEXT, "the path of the request in which it happened"),
     "seconds": Field(Type.NUMBER, "since the order was sent", "seconds"),
+    "service": Field(Type.WORD, "the kind of notification URL: its scheme, such as `ntfys` or `mailto`"),
     "subject": Field(Type.TEXT, "what the alert is about: an order, a call, an address or a policy"),
     "summary": Field(Type.TEXT, "the alert in one sentence"),
     "supply": Field(Type.INTEGER, "what will still be there at the moment that counts", "energy, or cycles"),
@@ -156,7 +158,7 @@ EVENTS = {
         "address key detail",
         "see the alert `cycles_doubted`",
     ),
-    LogEvent.HOST_ACT: Entry("a person changed an address's Host Mode at Netts through energyd", "address? detail?"),
+    LogEvent.HOST_ACT: Entry("a person changed an address's Host Mode at Netts through energyd", "address act outcome"),
     LogEvent.CALL_DUE: Entry("the energy of a call is being seen to from now on", f"{_CALL} fee_limit_trx?"),
     LogEvent.CALL_COVERED: Entry("the energy of a call is on chain, and is kept for it", _CALL),
     LogEvent.CALL_MISSED: Entry(
@@ -176,6 +178,12 @@ EVENTS = {
     LogEvent.NETTS_RECOVERED: Entry("it can again", "url"),
     LogEvent.ALERT_RAISED: Entry("an alert stands from now on", "alert summary subject?", "see the alert, below"),
     LogEvent.ALERT_CLEARED: Entry("it does not stand any more", "alert summary subject?"),
+    LogEvent.NOTIFY_FAILED: Entry(
+        "an alert could not be sent to a notification service; it is tried again and again",
+        "service error",
+        "see whether the service works, and `alerts` in energyd.yaml",
+    ),
+    LogEvent.NOTIFY_RECOVERED: Entry("it takes alerts again", "service"),
     LogEvent.LEDGER_LOST: Entry(
         "the ledger seems to have forgotten orders; nothing is ordered until what they rented is over",
         "address? until detail",

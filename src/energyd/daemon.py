@@ -25,7 +25,9 @@ from energyd.core import alerts
 from energyd.engine import Engine
 from energyd.errors import ChainUnavailable, ConfigFaults, LedgerError, NettsUnavailable
 from energyd.ledger.ledger import Ledger
+from energyd.metrics import Known, Metrics
 from energyd.model import AlertName, Call, CallState, Mode, Order, Reason, Refusals
+from energyd.notify import Notifier
 from energyd.reloading import Keep, Read, Reloaded, Reloading
 from energyd.rounds import Pulse, Rounds
 from energyd.swap import SwappableChain, SwappableNetts
@@ -103,16 +105,18 @@ class Daemon:
         now: Callable[[], datetime],
         rng: Random,
         manager: Manager,
+        metrics: Metrics,
+        notifier: Notifier,
     ) -> None:
         self._files = files
         self.engine, self._chain, self._netts, self._ledger, self._log = engine, chain, netts, ledger, log
         self._mode, self._now = mode, now
-        self._manager = manager
+        self._manager, self._metrics, self._notifier = manager, metrics, notifier
         pulse = None if manager.beat_every is None else Pulse(manager.beat_every, self._beat)
         self._rounds = Rounds(self._look, at_once=AT_ONCE, rng=rng, pulse=pulse)
         engine.calls.hurry = engine.hosting.hurry = self._rounds.hurry
         engine.hosting.heard = partial(self._hear_netts, "time/status")
-        self._alarms = Alarms(ledger, log, now)
+        self._alarms = Alarms(ledger, log, now, notifier)
         self._scheduler = AsyncIOScheduler(timezone=UTC)
         self._stop = asyncio.Event()
         self._reloading = asyncio.Lock()
@@ -215,7 +219,24 @@ class Daemon:
             ailments=self._ailments,
             look_at=self._rounds.hurry,
             reload=self.reload,
+            metrics=self.metrics,
             stopping=self._stop,
+        )
+
+    async def metrics(self) -> bytes:
+        """What Prometheus is shown, in its text format."""
+        return await self._metrics.exposition(
+            Known(
+                mode=self._mode,
+                policies=self.engine.policies,
+                readings=self.engine.readings,
+                cycles=self.engine.hosting.counted(),
+                decisions=self.engine.latest,
+                prices=self.engine.known.prices,
+                funds=self.engine.known.funds,
+                alerts=self._alarms.standing,
+                late_seconds=self._rounds.late(),
+            )
         )
 
     def _ailments(self) -> dict[str, str]:
@@ -269,7 +290,7 @@ class Daemon:
                 self._rounds.take_on(policy.watched(), spread=min(pace, len(policy.addresses) * FIRST_LOOK_EVERY))
 
     async def _end(self) -> None:
-        await self._rounds.finish(STOP_WITHIN)
+        await asyncio.gather(self._rounds.finish(STOP_WITHIN), self._notifier.close(STOP_WITHIN))
         await self.engine.calls.close()
         await self.engine.hosting.close()
         with contextlib.suppress(LedgerError):
@@ -462,6 +483,7 @@ class Daemon:
         swap_chain()
         swap_netts()
         self._log.adopt(settings.log.level)
+        self._notifier.adopt(url.get_secret_value() for url in settings.alerts)
         self.engine.allow(settings.netts.limits, settings.netts.timeout)
         self.engine.adopt(configuration.policies)
 
@@ -483,8 +505,9 @@ def build(
 ) -> Daemon:
     """Put the daemon together. A daemon that is not live gets no buyer, and without one nothing can be spent."""
     vendor = configuration.settings.netts
-    chain = SwappableChain(configuration.settings.node, log=log, now=now, wire=wire)
-    netts = SwappableNetts(vendor, now=now, wire=wire)
+    metrics = Metrics(ledger=ledger, log=log, now=now)
+    chain = SwappableChain(configuration.settings.node, log=log, now=now, wire=wire, watch=metrics.watch("node"))
+    netts = SwappableNetts(vendor, now=now, wire=wire, watch=metrics.watch("netts"))
     engine = Engine(
         chain=chain,
         account=netts,
@@ -508,6 +531,8 @@ def build(
         now=now,
         rng=rng,
         manager=manager or Manager({}),
+        metrics=metrics,
+        notifier=Notifier(meta=ledger, log=log, now=now, host=host),
     )
 
 

@@ -64,6 +64,11 @@ class Rounds:
             except TimeoutError:
                 continue
 
+    def late(self) -> float:
+        """How many seconds ago the address was due that waits longest; 0 when none waits."""
+        due = min(self._due.values(), default=0.0)
+        return max(asyncio.get_running_loop().time() - due, 0.0) if self._due else 0.0
+
     def hanging(self, longer_than: timedelta) -> list[str]:
         """The addresses whose look began longer ago than that and has not ended."""
         before = asyncio.get_running_loop().time() - longer_than.total_seconds()

@@ -21,6 +21,7 @@ from energyd.model import (
     Cycles,
     Estimate,
     Funds,
+    HostAct,
     NoEstimate,
     NoReading,
     OrderCheck,
@@ -34,6 +35,9 @@ from energyd.telemetry import Log, LogEvent
 
 S = TypeVar("S")
 C = TypeVar("C")
+
+Watch = Callable[[httpx.AsyncBaseTransport], httpx.AsyncBaseTransport]
+"""Puts something around a transport that sees every request."""
 
 
 class _Held(Generic[C]):
@@ -120,8 +124,9 @@ class SwappableChain(_Swappable[NodeSettings, Chain]):
         log: Log,
         now: Callable[[], datetime],
         wire: httpx.AsyncBaseTransport | None,
+        watch: Watch,
     ) -> None:
-        self._log, self._clock, self._wire = log, now, wire
+        self._log, self._clock, self._wire, self._watch = log, now, wire, watch
         super().__init__(settings)
 
     def _make(self, settings: NodeSettings) -> Chain:
@@ -133,6 +138,7 @@ class SwappableChain(_Swappable[NodeSettings, Chain]):
             now=self._clock,
             transport=self._wire,
             on_health=self._tell_health,
+            watch=self._watch,
         )
 
     def _tell_health(self, url: str, error: str | None) -> None:
@@ -172,10 +178,15 @@ class SwappableNetts(_Swappable[NettsSettings, Netts]):
     """Netts with the key of the settings."""
 
     def __init__(
-        self, settings: NettsSettings, *, now: Callable[[], datetime], wire: httpx.AsyncBaseTransport | None
+        self,
+        settings: NettsSettings,
+        *,
+        now: Callable[[], datetime],
+        wire: httpx.AsyncBaseTransport | None,
+        watch: Watch,
     ) -> None:
         """The settings have a key."""
-        self._clock, self._wire = now, wire
+        self._clock, self._wire, self._watch = now, wire, watch
         super().__init__(settings)
 
     def _make(self, settings: NettsSettings) -> Netts:
@@ -188,6 +199,7 @@ class SwappableNetts(_Swappable[NettsSettings, Netts]):
             now=self._clock,
             auth=settings.auth,
             transport=self._wire,
+            watch=self._watch,
         )
 
     async def _wind_down(self, client: Netts) -> None:
@@ -222,6 +234,10 @@ class SwappableNetts(_Swappable[NettsSettings, Netts]):
     async def cycles_of(self, addresses: Collection[str]) -> dict[str, Cycles]:
         with self._now.used() as netts:
             return await netts.cycles_of(addresses)
+
+    async def act(self, act: HostAct, address: str, *, energy: int | None = None) -> Outcome:
+        with self._now.used() as netts:
+            return await netts.act(act, address, energy=energy)
 
     async def order_check(self, netts_order_id: str) -> OrderCheck | None:
         with self._now.used() as netts:

@@ -34,6 +34,7 @@ class Chain:
     long. At most `max_rps` requests a second and `max_in_flight` at once leave for all nodes together. `api_keys` are
     used in turn, for TronGrid's hosts only, or for the first node if none is TronGrid's. `on_health(url, error)` is
     called once when a node starts to fail, and once with None when it is well again; `url` holds no secret.
+    `watch` may put something that sees every request around the transport.
     """
 
     def __init__(
@@ -47,10 +48,11 @@ class Chain:
         transport: httpx.AsyncBaseTransport | None = None,
         max_in_flight: int = 8,
         on_health: Callable[[str, str | None], None] = lambda _url, _error: None,
+        watch: Callable[[httpx.AsyncBaseTransport], httpx.AsyncBaseTransport] = lambda transport: transport,
     ) -> None:
         assert urls
         self._now = now
-        self._transport = transport or _aiohttp(max_in_flight)
+        self._transport = watch(transport or _aiohttp(max_in_flight))
         pace = Pace(max_rps, max_in_flight)
         keyed = takes_keys(urls)
         self._nodes = [
