@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, strategies as st
 from tronpy.abi import trx_abi
 
-from energyd.arguments import MOST_CALLS, fitting, of_calls, parameter_types, read_receivers
+from energyd.arguments import MOST_CALLS, fitting, of_calls, of_lines, parameter_types
 from energyd.chain.estimate import encoded
+from energyd.config.beside import read_beside
 from energyd.policy import PlannedCall
 
 ALICE, BOB = "TQn9Y2khEsLJW1ChVWFMSMeRDow5KcbLSE", "TGiPJbaP5at8cigWcRHmCDkyKjUGb71fGd"
@@ -80,10 +81,9 @@ def test_several_calls_are_a_list_of_lists() -> None:
         of_calls(TRANSFER, [[ALICE, 1]] * (MOST_CALLS + 1))
 
 
-def test_receivers_are_read_line_by_line(tmp_path: Path) -> None:
-    file = tmp_path / "payroll.csv"
-    file.write_text(f"# who, how much\n{ALICE}, 5\n\n{BOB},1_000\n", encoding="utf-8")
-    assert read_receivers(TRANSFER, file) == ((ALICE, 5), (BOB, 1_000))
+def test_receivers_are_read_line_by_line() -> None:
+    text = f"# who, how much\n{ALICE}, 5\n\n{BOB},1_000\n"
+    assert of_lines(TRANSFER, "payroll.csv", text) == ((ALICE, 5), (BOB, 1_000))
 
 
 @pytest.mark.parametrize(
@@ -97,10 +97,18 @@ def test_receivers_are_read_line_by_line(tmp_path: Path) -> None:
     ],
 )
 def test_a_bad_file_of_receivers_is_told_with_its_line(tmp_path: Path, content: bytes, problem: str) -> None:
-    file = tmp_path / "payroll.csv"
-    file.write_bytes(content)
+    (tmp_path / "payroll.csv").write_bytes(content)
     with pytest.raises(ValueError, match=problem):
-        read_receivers(TRANSFER, file)
+        of_lines(TRANSFER, "payroll.csv", read_beside(tmp_path, "payroll.csv"))
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [("nowhere.csv", "there is no file"), ("/dev/zero", "is no plain file"), (".", "is no plain file")],
+)
+def test_only_a_plain_file_is_read(tmp_path: Path, name: str, problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        read_beside(tmp_path, name)
 
 
 def a_call(**parts: object) -> PlannedCall:
@@ -122,8 +130,7 @@ def test_a_planned_call_counts_what_it_lists() -> None:
         ({"arguments": [[ALICE, 1], [BOB, 2]], "count": 3}, "2 calls are listed"),
         ({"arguments": [ALICE]}, "takes 2 arguments"),
         ({}, "takes 2 arguments, and there are 0"),
-        ({"receivers": "nowhere.csv"}, "there is no file nowhere.csv"),
-        ({"receivers": "/dev/zero"}, "zero is no plain file"),
+        ({"receivers": 5}, "is no file"),
     ],
 )
 def test_a_planned_call_that_does_not_fit_is_a_fault(parts: dict[str, object], problem: str) -> None:

@@ -3,13 +3,11 @@
 import csv
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
 from energyd.fields import read_address
 
 MOST_CALLS = 1_000
 """Different calls that one planned call may list: each is one question to the node."""
-_FILE_BYTES_MAX = 1_000_000
 
 
 def parameter_types(function: str) -> list[str]:
@@ -41,32 +39,15 @@ def of_calls(function: str, arguments: Sequence[object]) -> tuple[tuple[object, 
     return (fitting(function, arguments),)
 
 
-def read_receivers(function: str, path: Path) -> tuple[tuple[object, ...], ...]:
+def of_lines(function: str, file: str, text: str) -> tuple[tuple[object, ...], ...]:
     """One call a line, its arguments in the columns. Blank lines and those that start with # say nothing.
 
     Raises ValueError with the line.
     """
-    lines = _text(path).splitlines()
-    said = [(number, line) for number, line in enumerate(lines, 1) if line.strip() and not line.startswith("#")]
+    said = [(at, line) for at, line in enumerate(text.splitlines(), 1) if line.strip() and not line.startswith("#")]
     if not 0 < len(said) <= MOST_CALLS:
-        raise ValueError(f"{path.name} has {len(said)} calls; write 1 to {MOST_CALLS}, one a line")
-    return tuple(_of_line(function, path.name, number, line) for number, line in said)
-
-
-def _text(path: Path) -> str:
-    try:
-        if not path.is_file():
-            raise ValueError(f"there is no file {path.name}" if not path.exists() else f"{path.name} is no plain file")
-        with path.open("rb") as file:
-            raw = file.read(_FILE_BYTES_MAX + 1)
-    except OSError as error:
-        raise ValueError(f"{path.name} cannot be read: {error.strerror}") from None
-    if len(raw) > _FILE_BYTES_MAX:
-        raise ValueError(f"{path.name} is larger than {_FILE_BYTES_MAX:,} bytes")
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise ValueError(f"{path.name} is not UTF-8 text") from None
+        raise ValueError(f"{file} has {len(said)} calls; write 1 to {MOST_CALLS}, one a line")
+    return tuple(_of_line(function, file, at, line) for at, line in said)
 
 
 def _of_line(function: str, file: str, number: int, line: str) -> tuple[object, ...]:

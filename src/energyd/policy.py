@@ -7,7 +7,6 @@ in two policies, is checked where all files are at hand (config/load.py).
 from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -24,7 +23,7 @@ from pydantic import (
 )
 from pydantic.config import JsonDict
 
-from energyd.arguments import fitting, of_calls, read_receivers
+from energyd.arguments import fitting, of_calls, of_lines
 from energyd.fields import (
     Address,
     Argument,
@@ -200,15 +199,12 @@ class PlannedCall(Shape):
     @field_validator("receivers", mode="before")
     @classmethod
     def _read_from_their_file(cls, named: object, others: ValidationInfo) -> object:
-        function = others.data.get("function")
-        if not isinstance(named, str) or not named:
+        function, read_text = others.data.get("function"), others.context
+        if not isinstance(named, str) or not named or not callable(read_text):
             raise ValueError(f"{shown(named)} is no file; write its name, like payroll.csv")
         if function is None:
-            raise ValueError(
-                "the function that takes them is missing; write it above, like 'transfer(address,uint256)'"
-            )
-        folder = others.context if isinstance(others.context, Path) else Path()
-        return read_receivers(function, folder / named)
+            raise ValueError("the function is missing; write one, like 'transfer(address,uint256)'")
+        return of_lines(function, named, read_text(named))
 
     @property
     def argument_lists(self) -> tuple[tuple[object, ...], ...]:

@@ -7,6 +7,7 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from glob import glob, has_magic
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,6 +15,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from energyd.config.advice import Advice, advice_on_policy, advice_on_settings
+from energyd.config.beside import read_beside
 from energyd.config.credentials import Variables
 from energyd.config.faults import shaped
 from energyd.config.settings import (
@@ -283,7 +285,7 @@ def _policy_set(files: Iterable[Path], environ: Mapping[str, str], limits: Order
         if root is None:
             continue
         roots.append(root)
-        policy, found = shaped(Policy, root, file.absolute().parent)
+        policy, found = shaped(Policy, root, partial(read_beside, file.absolute().parent))
         faults += found
         if policy is not None:
             judged.append((policy, root))
