@@ -11,6 +11,8 @@ from energyd.cli import options
 
 if TYPE_CHECKING:
     from energyd.config.load import Configuration
+    from energyd.config.watch import Watch
+    from energyd.errors import ConfigFaults
 
 
 def run(
@@ -21,17 +23,27 @@ def run(
     once: Annotated[bool, typer.Option("--once", help="Take one decision for every address, then exit.")] = False,
 ) -> None:
     """Run the daemon: watch the addresses and rent by the policies. SIGTERM ends it, SIGHUP reads the files again."""
-    configuration = options.load_configuration(config, need_key=True)
-    asyncio.run(_run(configuration, dry_run=dry_run, once=once))
+    from energyd.config.last_good import load_or_last_good
+    from energyd.config.load import find_settings
+    from energyd.config.watch import Watch
+
+    watch = Watch(find_settings(config, os.environ), os.environ)
+    watch.look()
+    configuration, rejected = load_or_last_good(watch.path, os.environ)
+    asyncio.run(_run(configuration, rejected, watch, dry_run=dry_run, once=once))
 
 
-async def _run(configuration: "Configuration", *, dry_run: bool, once: bool) -> None:
+async def _run(
+    configuration: "Configuration", rejected: "ConfigFaults | None", watch: "Watch", *, dry_run: bool, once: bool
+) -> None:
     import socket
     from datetime import UTC, datetime
     from random import SystemRandom
 
     from energyd import daemon
+    from energyd.config.last_good import keep
     from energyd.config.load import load
+    from energyd.config.watch import follow
     from energyd.ledger.ledger import Ledger
     from energyd.model import Mode
     from energyd.systemd import Manager, find_journal
@@ -39,6 +51,10 @@ async def _run(configuration: "Configuration", *, dry_run: bool, once: bool) -> 
 
     def now() -> datetime:
         return datetime.now(UTC)
+
+    def read_again() -> "Configuration":
+        watch.look()
+        return load(watch.path, os.environ)
 
     settings = configuration.settings
     form = settings.log.format or ("console" if sys.stdout.isatty() else "json")
@@ -54,11 +70,18 @@ async def _run(configuration: "Configuration", *, dry_run: bool, once: bool) -> 
         now=now,
         rng=rng,
         host=host,
-        reload=lambda: load(configuration.file, os.environ),
+        reload=read_again,
+        keep=lambda taken_over: keep(taken_over, os.environ, now()),
+        rejected=rejected,
         manager=Manager(os.environ),
     )
-    with daemon.signals(built):
-        await built.run(once=once, listen=not once)
+    following = asyncio.create_task(follow(watch, built.reload, wanted=lambda: built.watches_files))
+    try:
+        with daemon.signals(built):
+            await built.run(once=once, listen=not once)
+    finally:
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
 
 
 def demo(

@@ -30,13 +30,21 @@ def check(
     ] = None,
     config: options.Config = None,
     offline: Annotated[bool, typer.Option("--offline", help="Ask neither the node nor Netts.")] = False,
+    diff: Annotated[
+        bool, typer.Option("--diff", help="Print what a reload would change of what the daemon runs; asks nobody.")
+    ] = False,
     json: options.Json = False,
 ) -> None:
     """Check configuration and policies; print every fault as file:line:column: message, and the most each can spend."""
     from energyd.config.load import load_policies
     from energyd.errors import ConfigFaults
 
+    if diff and paths:
+        raise typer.BadParameter("--diff compares the whole configuration; leave out the files")
     try:
+        if diff:
+            _diff(options.load_configuration(config), json=json)
+            return
         if paths:
             found = load_policies(paths, os.environ)
             policies, advice, said = found.policies, found.advice, []
@@ -53,6 +61,12 @@ def check(
         _print_checked(policies, advice, said)
     else:
         _show_checked(policies, advice, said)
+
+
+def _diff(configuration: "Configuration", *, json: bool) -> None:
+    from energyd.cli.diff import show
+
+    show(configuration, json=json)
 
 
 def print_faults(faults: Any) -> None:

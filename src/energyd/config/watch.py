@@ -21,7 +21,7 @@ class Watch:
     """The files of one configuration, as they were when `look` was called last."""
 
     def __init__(self, path: Path, environ: Mapping[str, str]) -> None:
-        self._path, self._environ = path, environ
+        self.path, self._environ = path, environ
         self._known: dict[Path, Stamp] = {}
         self._before: dict[Path, Stamp] = {}
         self._receivers: dict[tuple[Path, Stamp], tuple[Path, ...]] = {}
@@ -37,7 +37,7 @@ class Watch:
         return is_quiet and now != self._known
 
     def _stamps(self) -> dict[Path, Stamp]:
-        found = sources(self._path, self._environ, with_receivers=False)
+        found = sources(self.path, self._environ, with_receivers=False)
         stamps = {file: _stamp(file) for file in (*found.settings, *found.policies)}
         self._receivers = {(file, stamps[file]): self._named_in(file, stamps[file]) for file in found.policies}
         return stamps | {file: _stamp(file) for files in self._receivers.values() for file in files}
