@@ -124,8 +124,8 @@ def _of_account(balance: int, rent: int | None = 30, burn: int | None = 100, *po
 @pytest.mark.parametrize(
     ("balance", "state", "said"),
     [
-        (3_929_999, State.BROKEN, "does not pay for one order"),
-        (3_930_000, State.OK, "pays for 1 order, the largest of 3.93 TRX"),
+        (3_929_999, State.BROKEN, "does not pay for an order of up to 3.93 TRX"),
+        (3_930_000, State.OK, "pays for 1 order of up to 3.93 TRX"),
         (39_300_000, State.OK, "pays for 10 orders"),
     ],
 )

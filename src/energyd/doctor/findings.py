@@ -210,11 +210,11 @@ def _of_balance(funds: Funds, prices: Prices, policies: Sequence[Policy], limits
     balance, dearest = units.trx_text(funds.balance_sun), dearest_order_sun(policies, limits, prices)
     if not dearest:
         return Finding("balance", State.OK if funds.balance_sun else State.WARNING, balance)
-    count, of_each = funds.balance_sun // dearest, f"the largest of {units.trx_text(dearest)}"
+    count, of_each = funds.balance_sun // dearest, f"of up to {units.trx_text(dearest)}"
     if not count:
-        found = f"{balance} does not pay for one order; {of_each}"
+        found = f"{balance} does not pay for an order {of_each}"
         return Finding("balance", State.BROKEN, found, "top up the account at Netts")
-    found = f"{balance} pays for {count:,} order{'' if count == 1 else 's'}, {of_each}"
+    found = f"{balance} pays for {count:,} order{'' if count == 1 else 's'} {of_each}"
     if count < sum(len(policy.addresses) for policy in policies):
         return Finding("balance", State.WARNING, f"{found}: not one for every address", "top up the account at Netts")
     return Finding("balance", State.OK, found)
