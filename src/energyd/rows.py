@@ -20,9 +20,15 @@ def live_orders(memory: Memory) -> list[Order]:
 
 
 def address_row(
-    policy: Policy, watched: WatchedAddress, decision: Decision | None, memory: Memory, burn_sun: int | None = None
+    policy: Policy,
+    watched: WatchedAddress,
+    decision: Decision | None,
+    memory: Memory,
+    burn_sun: int | None = None,
+    *,
+    about_cycles: Decision | None = None,
 ) -> dict[str, Any]:
-    """One address: its energy as the last decision saw it, and what the ledger knows of it."""
+    """One address: its energy and its cycles as the last decisions saw them, and what the ledger knows of it."""
     return {
         "address": watched.address,
         "label": watched.label or None,
@@ -34,6 +40,9 @@ def address_row(
         "action": str(decision.action) if decision else None,
         "reason": str(decision.reason) if decision else None,
         "detail": (decision.detail or None) if decision else None,
+        "cycles": about_cycles.available if about_cycles else None,
+        "cycles_reason": str(about_cycles.reason) if about_cycles else None,
+        "cycles_detail": (about_cycles.detail or None) if about_cycles else None,
         "orders": [order_row(order) for order in live_orders(memory)],
         "calls": [call_row(call, burn_sun) for call in memory.calls],
         "pauses": [pause_row(pause) for pause in memory.pauses],

@@ -182,6 +182,9 @@ class Address(Answer):
     action: str | None
     reason: str | None
     detail: str | None
+    cycles: int | None
+    cycles_reason: str | None
+    cycles_detail: str | None
     orders: list[Order]
     calls: list[Call]
     pauses: list[Pause]

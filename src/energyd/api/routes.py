@@ -91,7 +91,7 @@ async def one_address(host: TheHost, address: PathAddress) -> Exact:
     """One address, and its last decision with every need, source and guard."""
     policy = watching(host, checked(address))
     watched = next(each for each in policy.addresses if each.address == address)
-    decision = host.engine.latest.get(address)
+    decision = host.engine.latest.get(address) or host.engine.hosting.latest.get(address)
     row = await _address_row(host, policy, watched)
     return Exact(row | {"decision": None if decision is None else rows.decision_row(decision, whole=True)})
 
@@ -129,7 +129,9 @@ async def calls(host: TheHost, wanted: Annotated[CallsQuery, Depends(query(Calls
 async def _address_row(host: Host, policy: Policy, watched: WatchedAddress) -> dict[str, Any]:
     memory = await host.ledger.memory(watched.address, policy.name, host.now())
     decision = host.engine.latest.get(watched.address)
-    return rows.address_row(policy, watched, decision, memory, host.engine.known.prices.burn_sun)
+    counted = host.engine.hosting.latest.get(watched.address)
+    burn_sun = host.engine.known.prices.burn_sun
+    return rows.address_row(policy, watched, decision, memory, burn_sun, about_cycles=counted)
 
 
 async def _spending_row(host: Host, policy: Policy) -> dict[str, Any]:

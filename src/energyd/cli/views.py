@@ -23,6 +23,7 @@ from energyd.model import (
     Guard,
     Memory,
     Need,
+    OrderKind,
     OrderState,
     Reason,
     Source,
@@ -41,7 +42,17 @@ FOLLOW_EVERY_SECONDS = 1.0
 FOLLOW_AT_ONCE = 10_000
 NEARLY_SPENT = 0.8
 _COLOURS = {Action.RENT: "green", Action.ORDER_CYCLES: "green", Action.HOLD: "default"}
-_CALM = (Reason.ENOUGH, Reason.IN_FLIGHT, Reason.OUTSIDE_WINDOW, Reason.INACTIVE, Reason.COOLDOWN, Reason.DRY_RUN)
+_CALM = (
+    Reason.ENOUGH,
+    Reason.IN_FLIGHT,
+    Reason.OUTSIDE_WINDOW,
+    Reason.INACTIVE,
+    Reason.COOLDOWN,
+    Reason.DRY_RUN,
+    Reason.CYCLES_ENOUGH,
+    Reason.INFINITE_CYCLES,
+    Reason.LEFT_TO_HOST_MODE,
+)
 
 
 def with_ledger(configuration: "Configuration", work: "Callable[[Reader], Awaitable[T]]") -> T:
@@ -75,16 +86,24 @@ class State:
         now: datetime,
         policies: "Sequence[Policy]",
         decisions: dict[str, Decision],
+        about_cycles: dict[str, Decision],
         memories: dict[str, Memory],
         alerts: Sequence[tuple[Alert, datetime]],
     ) -> None:
         self.now, self.policies, self.decisions, self.memories, self.alerts = now, policies, decisions, memories, alerts
+        self.about_cycles = about_cycles
 
     def as_rows(self) -> dict[str, Any]:
         return {
             "at": self.now,
             "addresses": [
-                rows.address_row(policy, watched, self.decisions.get(watched.address), self.memories[watched.address])
+                rows.address_row(
+                    policy,
+                    watched,
+                    self.decisions.get(watched.address),
+                    self.memories[watched.address],
+                    about_cycles=self.about_cycles.get(watched.address),
+                )
                 for policy in self.policies
                 for watched in policy.addresses
             ],
@@ -103,6 +122,7 @@ async def _gather(configuration: "Configuration", ledger: "Reader") -> State:
         now=now,
         policies=policies,
         decisions={decision.address: decision for decision in await ledger.latest_decisions()},
+        about_cycles={decision.address: decision for decision in await ledger.latest_decisions(OrderKind.CYCLES)},
         memories={
             address: await ledger.memory(address, policy.name, now)
             for policy in policies
@@ -131,6 +151,10 @@ def _show_status(state: State) -> None:
             )
     console.print(table)
     for policy in state.policies:
+        for watched in policy.addresses if policy.host_mode else ():
+            counted = state.about_cycles.get(watched.address)
+            console.print(_cycles_text(watched.label or watched.address, counted, state.now), highlight=False)
+    for policy in state.policies:
         _show_spending(console, state.spending(policy))
     for call in (call for memory in state.memories.values() for call in memory.calls):
         console.print(_call_text(call), highlight=False)
@@ -141,6 +165,16 @@ def _show_status(state: State) -> None:
         until = "" if pause.until is None else f" until {pause.until:%Y-%m-%d %H:%M} UTC"
         why = f": {pause.why}" if pause.why else ""
         console.print(f"[yellow]paused[/] {whose} since {pause.since:%Y-%m-%d %H:%M} UTC{until}{why}", highlight=False)
+
+
+def _cycles_text(whose: str, decision: Decision | None, now: datetime) -> str:
+    if decision is None:
+        return f"cycles of {whose}: [dim]not counted yet[/]"
+    known = "[dim]unknown[/]" if decision.available is None else f"{decision.available}"
+    least = "" if decision.demand is None else f", at least {decision.demand} wanted"
+    why = f": {decision.detail}" if decision.detail else ""
+    ago = f"{options.age_text(decision.at, now)} ago"
+    return f"cycles of {whose}: {known}{least}; {_reason_text(decision)}{why} [dim]({ago})[/]"
 
 
 def _call_text(call: Call) -> str:
@@ -275,37 +309,33 @@ def explain(
     configuration = options.load_configuration(config)
     wanted = options.checked_address(address)
 
-    async def read(ledger: "Reader") -> tuple[Decision | None, Sequence[Call]]:
-        latest = {decision.address: decision for decision in await ledger.latest_decisions()}
-        return latest.get(wanted), await ledger.calls(address=wanted, states=AHEAD)
+    async def read(ledger: "Reader") -> tuple[list[Decision], Sequence[Call]]:
+        latest = [*await ledger.latest_decisions(), *await ledger.latest_decisions(OrderKind.CYCLES)]
+        return [each for each in latest if each.address == wanted], await ledger.calls(address=wanted, states=AHEAD)
 
     from energyd.config.advice import BURN_SUN
 
-    decision, calls = with_ledger(configuration, read)
-    if decision is None:
+    decisions, calls = with_ledger(configuration, read)
+    if not decisions:
         raise typer.BadParameter(f"no decision about {wanted} is in the ledger")
     if json:
         from energyd.telemetry import call_row
 
         found = [call_row(call, BURN_SUN) for call in calls]
-        printing.print_json(rows.decision_row(decision, whole=True) | {"calls": found})
+        about_cycles = [rows.decision_row(each, whole=True) for each in decisions if each.kind is OrderKind.CYCLES]
+        first = rows.decision_row(decisions[0], whole=True)
+        printing.print_json(first | {"calls": found, "about_cycles": next(iter(about_cycles), None)})
     else:
-        _show_explanation(decision, calls)
+        for decision in decisions:
+            _show_explanation(decision, calls if decision is decisions[0] else ())
 
 
 def _show_explanation(decision: Decision, calls: Sequence[Call]) -> None:
     console = printing.console()
     console.print(f"[bold]{decision.address}[/], policy {decision.policy}, {decision.at:%Y-%m-%d %H:%M:%S} UTC")
     console.print(f"{_reason_text(decision)}{f': {decision.detail}' if decision.detail else ''}", highlight=False)
-    figures = printing.table("figure", ">energy", "meaning", head=False)
-    for name, value, meaning in (
-        ("demand", decision.demand, "must be there"),
-        ("available", decision.available, "can be spent now"),
-        ("in flight", decision.in_flight, "ordered and not on chain yet"),
-        ("supply", decision.supply, "will still be there at the moment that counts"),
-        ("gap", decision.gap, "is missing"),
-        ("order", decision.energy, _order_meaning(decision)),
-    ):
+    figures = printing.table("figure", ">amount", "meaning", head=False)
+    for name, value, meaning in _figures(decision):
         if value is not None or name == "available":
             figures.add_row(name, "unknown" if value is None else f"{value:,}", meaning)
     console.print(figures)
@@ -346,10 +376,29 @@ def _fee_limit_text(call: Call, highest: int) -> str:
     )
 
 
+def _figures(decision: Decision) -> tuple[tuple[str, int | None, str], ...]:
+    if decision.kind is OrderKind.CYCLES:
+        return (
+            ("demand", decision.demand, "cycles must be there"),
+            ("available", decision.available, "cycles are left, as Netts counts them"),
+            ("in flight", decision.in_flight, "ordered and not in the count yet"),
+            ("gap", decision.gap, "are missing"),
+            ("order", decision.cycles, _order_meaning(decision)),
+        )
+    return (
+        ("demand", decision.demand, "must be there"),
+        ("available", decision.available, "can be spent now"),
+        ("in flight", decision.in_flight, "ordered and not on chain yet"),
+        ("supply", decision.supply, "will still be there at the moment that counts"),
+        ("gap", decision.gap, "is missing"),
+        ("order", decision.energy, _order_meaning(decision)),
+    )
+
+
 def _order_meaning(decision: Decision) -> str:
     if decision.price_sun is None or decision.cost_sun is None:
         return "would be ordered; the price is not known"
-    verb = "ordered" if decision.action is Action.RENT else "would be ordered"
+    verb = "would be ordered" if decision.action is Action.HOLD else "ordered"
     return f"{verb} at {decision.price_sun} sun = {units.trx_text(decision.cost_sun)}"
 
 
