@@ -11,7 +11,7 @@ from datetime import datetime
 from energyd.core import alerts
 from energyd.errors import LedgerError
 from energyd.ledger.ledger import Ledger
-from energyd.model import Alert
+from energyd.model import Alert, AlertName
 from energyd.notify import Notifier, Standing
 from energyd.telemetry import Log, LogEvent
 
@@ -27,6 +27,9 @@ class Alarms:
     @property
     def standing(self) -> tuple[Alert, ...]:
         return self._standing
+
+    def stands(self, name: AlertName) -> bool:
+        return any(alert.name is name for alert in self._standing)
 
     async def recall(self) -> None:
         """Begin with what stood when the last daemon stopped."""

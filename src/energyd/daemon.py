@@ -82,9 +82,9 @@ class Failures:
         self._since = asyncio.get_running_loop().time()
         return not failed_before
 
-    def standing(self) -> str | None:
-        """The first error, once it has stood long enough to tell somebody."""
-        if not self._errors or asyncio.get_running_loop().time() - self._since < FAILING_FOR.total_seconds():
+    def standing(self, least: timedelta) -> str | None:
+        """The first error, once it has stood for so long."""
+        if not self._errors or asyncio.get_running_loop().time() - self._since < least.total_seconds():
             return None
         return next(iter(self._errors.values()))
 
@@ -432,8 +432,8 @@ class Daemon:
             decisions=(*self.engine.latest.values(), *self.engine.hosting.latest.values()),
             uncounted=self.engine.hosting.uncounted(),
             doubted_keys=self._doubted_keys,
-            node_error=self._chain.down_for(FAILING_FOR),
-            netts_error=self._netts_failures.standing(),
+            node_error=self._chain.down_for(self._patience(AlertName.NODE_UNAVAILABLE)),
+            netts_error=self._netts_failures.standing(self._patience(AlertName.NETTS_UNAVAILABLE)),
             auth_error=self._auth_error,
             ledger_error=self._ledger_error,
             policies_error=self._files.error,
@@ -441,6 +441,10 @@ class Daemon:
             funds=self.engine.known.funds,
             top_up_sun=self._top_up_sun(),
         )
+
+    def _patience(self, name: AlertName) -> timedelta:
+        """How long a dependency must fail; an alert that stands, also from before a restart, does until all is well."""
+        return timedelta(0) if self._alarms.stands(name) else FAILING_FOR
 
     def _top_up_sun(self) -> int | None:
         price = self.engine.known.prices.rent_sun
