@@ -22,7 +22,7 @@ PAYROLL = {"name": "payroll", "at": "2026-01-05T02:30:00Z", "lead": "5m", "hold"
         a_policy(),
         a_policy(target=131_000),
         a_policy(budget={"per_order": "3 TRX", "per_hour": "3 TRX", "per_day": "5 TRX"}),
-        a_policy() | {"planned_calls": [PAYROLL]},
+        a_policy(target=131_000) | {"planned_calls": [PAYROLL]},
         a_policy(keep="never") | {"planned_calls": [PAYROLL | {"lead": "80m"}]},
         a_policy(keep=[{"days": "mon-fri", "from": "01:00", "to": "03:00"}]),
     ],

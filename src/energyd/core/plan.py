@@ -187,7 +187,7 @@ class _Address:
                 intended_at=now,
                 changed_at=now,
                 sent_at=now,
-                delivered_at=now,
+                delivered_at=now + timedelta(seconds=1),  # later than its baseline, as it always is
             )
         )
         self.reading = replace(self.reading, energy_limit=self.reading.energy_limit + decision.energy)
