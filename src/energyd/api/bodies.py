@@ -7,7 +7,7 @@ and the answer says what to write instead.
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import Request
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
@@ -35,7 +35,7 @@ from energyd.fields import (
     listed,
     shown,
 )
-from energyd.model import ContractCall, HostAct
+from energyd.model import ContractCall
 
 S = TypeVar("S", bound=Shape)
 
@@ -231,7 +231,7 @@ class HostActBody(Shape):
     """Change how an address stands in Host Mode."""
 
     address: Address
-    act: Annotated[HostAct, Field(strict=False)]
+    act: Literal["add", "infinity", "stop", "remove"]
     """Put it there, give it cycles without end (billed by the day), stop it, or remove it."""
     energy: SomeEnergy | None = None
     """For older generations of Netts' documents: the threshold of `add`, or the energy of `infinity`."""

@@ -10,7 +10,7 @@ from energyd.api.bodies import HostActBody, HostKeyBody, HostOrderBody, NothingQ
 from energyd.api.host import Exact, Host
 from energyd.api.routes import TheHost, watching
 from energyd.core.cycles import time_of_a_cycle
-from energyd.model import CyclesKnown, HostActed as Acted, OrderKind
+from energyd.model import CyclesKnown, HostAct, HostActed as Acted, OrderKind
 from energyd.policy import Policy, WatchedAddress
 from energyd.telemetry import order_row
 
@@ -49,7 +49,8 @@ async def order(host: TheHost, wanted: Annotated[HostOrderBody, Depends(body(Hos
 @router.post("/v1/host/act", responses=answers(HostActed, 400, 409), openapi_extra=takes(HostActBody, "body"))
 async def act(host: TheHost, wanted: Annotated[HostActBody, Depends(body(HostActBody))]) -> Exact:
     """Put an address into Host Mode, switch it to cycles without end, stop it, or remove it."""
-    return Exact(_acted_row(await host.engine.hosting.act(wanted.act, wanted.address, energy=wanted.energy)))
+    acted = await host.engine.hosting.act(HostAct(wanted.act), wanted.address, energy=wanted.energy)
+    return Exact(_acted_row(acted))
 
 
 @router.post("/v1/host/key", responses=answers(HostKey, 400, 409), openapi_extra=takes(HostKeyBody, "body"))
