@@ -459,7 +459,10 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class Refusals:
-    """Refusals in a row, since the last order that was not refused, by what they say."""
+    """Refusals in a row, since the last order that was placed, by what they say.
+
+    UNRESOLVED_ORDER stands for orders whose answer never came and that were never placed.
+    """
 
     reason: Reason
     count: int

@@ -249,3 +249,11 @@ async def test_a_price_above_the_limit_is_held_and_taken_when_it_falls(stage: St
     stage.netts.prices.set_price(40)
     await stage.watch(built, minutes=4)
     assert len(stage.charged()) == 1
+
+
+async def test_a_netts_that_loses_every_order_is_asked_less_and_less(stage: Stage) -> None:
+    stage.netts.mood("drop", "order1h")
+    await stage.live(stage.build(), hours=3)
+    assert stage.charged() == []
+    assert 4 <= len(stage.posts()) <= 10
+    assert {"unresolved_order"} <= set(stage.reasons())

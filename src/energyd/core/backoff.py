@@ -14,6 +14,7 @@ from energyd.model import Guard, Reason, Refusals, Situation
 LONGEST = timedelta(hours=1)
 SHORTEST = timedelta(seconds=5)
 FIRST_WAIT: dict[Reason, timedelta] = {
+    Reason.UNRESOLVED_ORDER: timedelta(0),
     Reason.AUTH_FAILED: timedelta(minutes=5),
     Reason.NO_FUNDS: timedelta(minutes=5),
     Reason.RATE_LIMITED: timedelta(seconds=30),
@@ -37,11 +38,12 @@ def guard(refusals: Refusals | None, situation: Situation, cost_sun: int | None,
     until = again_at(refusals)
     # A clock that was set back must not turn minutes of waiting into days.
     passed = not refusals.last_at <= situation.now < until or _funds_came(refusals, situation, cost_sun)
+    failed = "were never placed" if refusals.reason is Reason.UNRESOLVED_ORDER else "were refused"
     times = "once" if refusals.count == 1 else f"{refusals.count} times in a row"
     return Guard(
         refusals.reason,
         passed,
-        f"{whose} orders were refused {times}, last at {refusals.last_at:%Y-%m-%d %H:%M:%S} UTC",
+        f"{whose} orders {failed} {times}, last at {refusals.last_at:%Y-%m-%d %H:%M:%S} UTC",
         f"next try at {until:%Y-%m-%d %H:%M:%S} UTC",
     )
 

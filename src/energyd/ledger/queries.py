@@ -335,7 +335,8 @@ def host_acts_of(connection: Connection, address: str | None) -> tuple[HostActed
 # --- refusals in a row ----------------------------------------------------------------------------------------------
 # "In a row" goes by the order of writing and not by clocks: what was written after the last success and after the last
 # time that refusals were forgiven. Rentals and cycles are refused for themselves: time/order has limits, preconditions
-# and, for some users, a balance of its own. Only what is said about the key concerns both.
+# and, for some users, a balance of its own. Only what is said about the key concerns both. An order that was unclear
+# and never placed counts for its address, too, so that a Netts that loses every order is not asked again and again.
 
 _placed = order_events.alias("placed").c
 _ok = orders.alias("ok").c
@@ -355,12 +356,15 @@ _FORGIVEN = select(cast(meta.c.value, Integer)).where(meta.c.key == FORGIVEN)
 
 def _refused(last_placed: Select[Any]) -> Select[Any]:
     after = (_e.id > func.coalesce(one.scalar_subquery(), 0) for one in (last_placed, _FORGIVEN))
-    return select(func.count(), func.min(_e.id), func.max(_e.id)).where(_e.state == OrderState.REFUSED, *after)
+    failed = _among(_e.state, (OrderState.REFUSED, OrderState.NOT_PLACED))
+    return select(func.count(), func.min(_e.id), func.max(_e.id)).where(failed, *after)
 
 
 _IS_OF_KIND = select(_ok.key).where(_ok.key == _e.order_key, _ok.kind == bindparam("kind")).exists()
 _OF_ADDRESS = _refused(_LAST_PLACED_OF_ADDRESS).where(
-    _e.address == bindparam("address"), ~_among(_e.refused_for, ACCOUNT_WIDE), _IS_OF_KIND
+    _e.address == bindparam("address"),
+    or_(_e.refused_for.is_(None), ~_among(_e.refused_for, ACCOUNT_WIDE)),
+    _IS_OF_KIND,
 )
 _OF_ACCOUNT = _refused(_LAST_PLACED).where(_among(_e.refused_for, ACCOUNT_WIDE))
 _OF_ACCOUNT_AND_KIND = _OF_ACCOUNT.where(or_(_e.refused_for == Reason.AUTH_FAILED, _IS_OF_KIND))
@@ -383,7 +387,8 @@ def _in_a_row(connection: Connection, wanted: Select[Any], values: dict[str, obj
     if not count:
         return None
     first, last = (connection.execute(_REFUSAL, {"id": each}).one() for each in (first_id, last_id))
-    return Refusals(last.refused_for, count, first.at, last.at, last.retry_after, last.baseline.balance_sun)
+    reason = last.refused_for or Reason.UNRESOLVED_ORDER
+    return Refusals(reason, count, first.at, last.at, last.retry_after, last.baseline.balance_sun)
 
 
 # --- what a decision may depend on ----------------------------------------------------------------------------------
