@@ -126,7 +126,7 @@ class Daemon:
         self._refusals: Refusals | None = None
         self._doubted_keys: dict[str, str] = {}
         self._netts_failures = Failures()
-        self._auth_error: str | None = None
+        self._auth_errors: dict[str, str] = {}
         self._ledger_error: str | None = None
 
     # --- life -----------------------------------------------------------------------------------------------------
@@ -235,6 +235,7 @@ class Daemon:
                 prices=self.engine.known.prices,
                 funds=self.engine.known.funds,
                 alerts=self._alarms.standing,
+                notifications=self._notifier.failing(),
                 late_seconds=self._rounds.late(),
             )
         )
@@ -385,10 +386,10 @@ class Daemon:
             known.learn_burn_price(burn_sun, self._now())
 
     def _hear_netts(self, what: str, error: NettsUnavailable | None) -> None:
-        if error is None or not error.auth:
-            self._auth_error = None if error is None else self._auth_error
-        else:
-            self._auth_error = str(error)
+        if error is None:
+            self._auth_errors.pop(what, None)
+        elif error.auth:
+            self._auth_errors[what] = str(error)
         change = self._netts_failures.heard(what, None if error is None else str(error))
         if change is not None:
             event = LogEvent.NETTS_FAILED if change else LogEvent.NETTS_RECOVERED
@@ -434,7 +435,7 @@ class Daemon:
             doubted_keys=self._doubted_keys,
             node_error=self._chain.down_for(self._patience(AlertName.NODE_UNAVAILABLE)),
             netts_error=self._netts_failures.standing(self._patience(AlertName.NETTS_UNAVAILABLE)),
-            auth_error=self._auth_error,
+            auth_error=next(iter(self._auth_errors.values()), None),
             ledger_error=self._ledger_error,
             policies_error=self._files.error,
             refusals=self._refusals,
