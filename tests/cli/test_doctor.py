@@ -87,6 +87,15 @@ def test_a_key_that_is_wrong_is_told_and_not_shown(patient: Host) -> None:
     assert "another-key-altogether" not in done.out + done.err
 
 
+def test_a_key_in_the_path_of_a_node_is_not_shown(patient: Host, world: Sandbox) -> None:
+    settings = patient.folder / "energyd.yaml"
+    hidden = settings.read_text().replace(f'node: {{url: "{world.url}"', f'node: {{url: "{world.url}/path-with-a-key"')
+    settings.write_text(hidden)
+    done = patient.run("doctor")
+    assert "✗ node" in done.out
+    assert "path-with-a-key" not in done.out + done.err
+
+
 def test_an_address_that_is_not_on_the_whitelist_is_named(patient: Host, sick: Sandbox) -> None:
     sick.ask("terms", {"whitelist": ["198.51.100.1"]})
     found = findings(patient, 1)

@@ -63,6 +63,7 @@ class NodeFacts:
     """The newest block of one node, or why there is none."""
 
     url: str
+    """Scheme, host and port only: a path can hold a key."""
     head: Head | ChainUnavailable
 
 
@@ -83,7 +84,8 @@ def of_nodes(nodes: Sequence[NodeFacts], now: datetime) -> Iterator[Finding]:
             yield Finding("node", State.OK, f"{node.url}: block {node.head.number}, {old} old")
         else:
             state = State.WARNING if some_well else State.BROKEN
-            yield Finding("node", state, str(node.head), _node_todo(node.head))
+            found = str(node.head).removeprefix(f"{node.url}: ")
+            yield Finding("node", state, f"{node.url}: {found}", _node_todo(node.head))
 
 
 def _node_todo(error: ChainUnavailable) -> str:
@@ -336,7 +338,8 @@ def _of_disk(path: Path, free_bytes: int) -> Finding:
 def of_daemon(daemon: DaemonFacts, holder: int | None) -> Finding:
     process = f", process {holder}" if holder is not None else ""
     if daemon.problem:
-        return Finding("daemon", State.BROKEN, f"runs{process}, and is not ready: {daemon.problem}", "see its log")
+        found = f"runs{process}, and is not ready: {daemon.problem.removesuffix('; see its log')}"
+        return Finding("daemon", State.BROKEN, found, "see its log")
     if daemon.silent and holder is not None:
         found = f"process {holder} holds the ledger, but {daemon.silent.partition('; ')[0]}"
         return Finding("daemon", State.WARNING, found, "is it another configuration's, or on its way down?")

@@ -93,7 +93,8 @@ async def _ask_chain(
         heads = await asyncio.gather(*(_asked(chain.head(), ChainUnavailable) for chain in chains))
         well = next((chain for chain, head in zip(chains, heads, strict=True) if isinstance(head, Head)), None)
         facts = ChainFacts() if well is None else await _ask_node(well, policies)
-    return [NodeFacts(url, head) for url, head in zip(urls, heads, strict=True)], facts
+    shown = (chain.health()[0].url for chain in chains)
+    return [NodeFacts(url, head) for url, head in zip(shown, heads, strict=True)], facts
 
 
 async def _ask_node(chain: Chain, policies: Sequence[Policy]) -> ChainFacts:
@@ -193,7 +194,9 @@ def _ask_daemon(settings: Settings) -> DaemonFacts:
             version = client.get("/healthz", within=DAEMON_WITHIN_SECONDS)["version"]
             client.get("/readyz", within=DAEMON_WITHIN_SECONDS)
         except NoDaemon as error:
-            return DaemonFacts(place, silent=str(error))
+            if str(error).startswith("no daemon"):
+                return DaemonFacts(place, silent=str(error))
+            return DaemonFacts(place, problem=str(error))
         except NotPossible as error:
             return DaemonFacts(place, problem=str(error))
         return DaemonFacts(place, version)
