@@ -73,6 +73,8 @@ class Known:
     prices: Prices
     funds: Funds | None
     alerts: tuple[Alert, ...]
+    notifications: Mapping[str, bool]
+    """By notification service: whether the last attempt failed."""
     late_seconds: float
     """How long the address waits that should have been looked at first."""
 
@@ -99,7 +101,7 @@ class Metrics(Collector):
     def __init__(self, *, ledger: Reader, log: Log, now: Callable[[], datetime]) -> None:
         self._ledger, self._now = ledger, now
         self._written = Written()
-        self._reading = asyncio.Lock()
+        self._scraping = asyncio.Lock()
         self._families: tuple[Metric, ...] = ()
         self._registry = CollectorRegistry()
         registry = self._registry
@@ -126,12 +128,6 @@ class Metrics(Collector):
         self._loaded_at = Gauge(
             "energyd_policies_loaded_timestamp_seconds", "When the files were taken over last.", registry=registry
         )
-        self._untold = Gauge(
-            "energyd_notification_failing",
-            "1 while a notification service does not take alerts.",
-            ("service",),
-            registry=registry,
-        )
         ProcessCollector(registry=registry)
         self._registry.register(self)
         self._hears: dict[str, Callable[[Mapping[str, Any]], None]] = {
@@ -139,8 +135,6 @@ class Metrics(Collector):
             "energy.delivered": self._hear_delivered,
             "policies.loaded": self._hear_loaded,
             "policies.rejected": lambda _line: self._loads.labels("rejected").inc(),
-            "notify.failed": lambda line: self._untold.labels(line["service"]).set(1),
-            "notify.recovered": lambda line: self._untold.labels(line["service"]).set(0),
         }
         log.listen(self._hear)
 
@@ -158,20 +152,22 @@ class Metrics(Collector):
     async def exposition(self, known: Known) -> bytes:
         """Everything in Prometheus' text format. What the ledger says is left out while it cannot be read."""
         names = sorted({policy.name for policy in known.policies.values()})
-        async with self._reading:
+        async with self._scraping:
             written = await self._read(names)
-        self._families = tuple(
-            _families(
-                (
-                    *_of_addresses(known),
-                    *_of_budgets(known, written),
-                    *_of_ledger(known, written),
-                    *_of_account(known, written),
-                    *_of_daemon(known, written),
+            self._families = tuple(
+                _families(
+                    (
+                        *_of_addresses(known),
+                        *_of_budgets(known, written),
+                        *_of_ledger(known, written),
+                        *_of_account(known, written),
+                        *_of_daemon(known, written),
+                    )
                 )
             )
-        )
-        return prometheus_client.generate_latest(self._registry)
+            # Of ten thousand addresses the text takes half a second to write, in which the rounds go on.
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(None, prometheus_client.generate_latest, self._registry)
 
     async def _read(self, policies: Sequence[str]) -> Written:
         """What the ledger says, not older than LEDGER_EVERY."""
@@ -259,6 +255,7 @@ HELP: dict[str, tuple[str, tuple[str, ...]]] = {
     "energyd_balance_trx": ("The balance at Netts.", ()),
     "energyd_balance_runway_seconds": ("How long the balance lasts at the spending of the last day.", ()),
     "energyd_alert": ("How many alerts of this name stand.", ("alert",)),
+    "energyd_notification_failing": ("1 while a notification service does not take alerts.", ("service",)),
     "energyd_look_late_seconds": ("How late the look at the address is that waits longest.", ()),
     "energyd_ledger_readable": ("0 while the ledger cannot be read, and its figures are left out.", ()),
     "energyd_build_info": ("The version and the mode that runs.", ("version", "mode")),
@@ -332,6 +329,7 @@ def _of_account(known: Known, written: Written) -> Iterator[Sample]:
 def _of_daemon(known: Known, written: Written) -> Iterator[Sample]:
     standing = [alert.name for alert in known.alerts]
     yield from (("energyd_alert", (str(name),), standing.count(name)) for name in AlertName)
+    yield from (("energyd_notification_failing", (name,), float(bad)) for name, bad in known.notifications.items())
     yield "energyd_look_late_seconds", (), known.late_seconds
     yield "energyd_ledger_readable", (), float(written.is_known)
     yield "energyd_build_info", (__version__, str(known.mode)), 1

@@ -80,6 +80,12 @@ class Notifier:
         for channel in self._channels.values():
             channel.show(known)
 
+    def failing(self) -> dict[str, bool]:
+        """By the scheme of their URLs, whether the last attempt to reach a service failed."""
+        services = sorted({channel.service for channel in self._channels.values()})
+        failing = {channel.service for channel in self._channels.values() if channel.fails}
+        return {service: service in failing for service in services}
+
     async def close(self, within: timedelta) -> None:
         """Give what is under way some time to arrive. What does not is told by the next daemon."""
         await asyncio.gather(*(channel.close(within) for channel in self._channels.values()))
@@ -93,28 +99,26 @@ class _Channel:
     ) -> None:
         self._url, self._meta, self._log, self._now = url, meta, log, now
         self._host, self._deliver = host, deliver
-        self._service = url.partition("://")[0].lower()
+        self.service = url.partition("://")[0].lower()
         self._standing: _Known = {}
         self._told: dict[tuple[str, str], Standing] | None = None
         self._memory = ""
-        self._fails = False
+        self.fails = False
         self._task: asyncio.Task[None] | None = None
 
     def show(self, standing: _Known) -> None:
         self._standing = standing
         if self._task is None or self._task.done():
-            self._task = asyncio.get_running_loop().create_task(self._catch_up(), name=f"notify {self._service}")
+            self._task = asyncio.get_running_loop().create_task(self._catch_up(), name=f"notify {self.service}")
 
     def end(self) -> None:
         if self._task is not None:
             self._task.cancel()
-        if self._fails:
-            self._hear(None)
 
     async def close(self, within: timedelta) -> None:
         if self._task is None:
             return
-        if not self._fails:
+        if not self.fails:
             await asyncio.wait([self._task], timeout=within.total_seconds())
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
@@ -142,10 +146,10 @@ class _Channel:
         return (oldest[0], not over) if oldest else None
 
     def _hear(self, error: str | None) -> None:
-        if (error is not None) != self._fails:
-            self._fails = not self._fails
-            event = LogEvent.NOTIFY_FAILED if self._fails else LogEvent.NOTIFY_RECOVERED
-            self._log.emit(event, service=self._service, error=error)
+        if (error is not None) != self.fails:
+            self.fails = not self.fails
+            event = LogEvent.NOTIFY_FAILED if self.fails else LogEvent.NOTIFY_RECOVERED
+            self._log.emit(event, service=self.service, error=error)
 
     # --- memory -----------------------------------------------------------------------------------------------------
 

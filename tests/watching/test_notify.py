@@ -95,10 +95,12 @@ async def test_a_service_that_is_down_is_tried_less_and_less_often_and_the_log_s
     await asyncio.sleep(6 * PAUSE_MAX.total_seconds())
     assert service.attempts <= 16
     assert [line["service"] for line in stage.events("notify.failed")] == ["json"]
+    assert b'energyd_notification_failing{service="json"} 1.0' in await built.metrics()
     service.error = None
     await asyncio.sleep(PAUSE_MAX.total_seconds())
     assert len(stage.events("notify.recovered")) == 1
     assert service.titles == ["energyd on host: node_unavailable"]
+    assert b'energyd_notification_failing{service="json"} 0.0' in await built.metrics()
     built.stop()
     await task
 
