@@ -192,7 +192,7 @@ _FURTHER = ("has_more", "has_next", "next_page", "next")
 
 
 def _is_complete(answers: Sequence[Answer]) -> bool:
-    """Successful answers whose lists hold whole addresses and of which the last says nothing of further ones."""
+    """Successful answers whose lists hold whole addresses, each once, and of which the last says nothing of more."""
     listed = [item for answer in answers for item in _listed(answer) or ()]
     addresses = [object_or_empty(item).get("address") for item in listed]
     whole = all(isinstance(found, str) and re.fullmatch(ADDRESS_PATTERN, found, re.ASCII) for found in addresses)
@@ -200,6 +200,7 @@ def _is_complete(answers: Sequence[Answer]) -> bool:
     return (
         all(answer.code == HOST_MODE_DONE and _listed(answer) is not None for answer in answers)
         and whole
+        and len(set(addresses)) == len(addresses)
         and all(integer(total) == len(listed) for total in totals)
         and not _says_more(answers[-1], len(listed), len(answers))
     )
