@@ -55,7 +55,10 @@ ENDPOINTS = {
         *("getblock", "getnowblock", "getaccountresource", "getaccount", "getchainparameters", "getenergyprices"),
         "triggerconstantcontract",
     ),
-    "netts": ("pricing", "prices", "userinfo", "order1h", "order_check", "time/order", "time/status"),
+    "netts": (
+        *("pricing", "prices", "userinfo", "order1h", "order_check", "time/order", "time/status"),
+        *("time/add", "time/infinitystart", "time/stop", "time/delete"),
+    ),
 }
 """What is asked of whom; anything else counts as `other`."""
 
@@ -122,7 +125,10 @@ class Metrics(Collector):
             registry=registry,
         )
         self._errors = Counter(
-            "energyd_request_errors", "Requests without a usable answer.", ("service", "endpoint"), registry=registry
+            "energyd_request_errors",
+            "Requests that got no HTTP 2xx answer.",
+            ("service", "endpoint"),
+            registry=registry,
         )
         self._loads = Counter("energyd_policy_loads", "Times that the files were read.", ("result",), registry=registry)
         self._loaded_at = Gauge(

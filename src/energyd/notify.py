@@ -28,6 +28,8 @@ from energyd.telemetry import Log, LogEvent
 
 PAUSE_MIN, PAUSE_MAX = timedelta(seconds=5), timedelta(minutes=10)
 """Between two attempts while a service fails: at first, and after it has grown."""
+PATIENCE = timedelta(minutes=1)
+"""For one attempt. A service that takes a message later than this is given it twice."""
 NOT_TAKEN = "the notification service did not take it"
 
 Deliver = Callable[[str, str, str], Awaitable[str | None]]
@@ -129,7 +131,7 @@ class _Channel:
             self._told = await self._recall()
         pause = PAUSE_MIN
         while (change := self._next(self._told)) is not None:
-            error = await self._deliver(self._url, *_message(*change, host=self._host, now=self._now()))
+            error = await self._try(*_message(*change, host=self._host, now=self._now()))
             self._hear(error)
             if error is None:
                 pause = PAUSE_MIN
@@ -137,6 +139,13 @@ class _Channel:
             else:
                 await asyncio.sleep(pause.total_seconds())
                 pause = min(2 * pause, PAUSE_MAX)
+
+    async def _try(self, title: str, text: str) -> str | None:
+        try:
+            async with asyncio.timeout(PATIENCE.total_seconds()):
+                return await self._deliver(self._url, title, text)
+        except TimeoutError:
+            return f"no answer within {units.duration_text(PATIENCE)}"
 
     def _next(self, told: _Known) -> tuple[Standing, bool] | None:
         """What to tell next, and whether it stands; what is over comes first, then the oldest."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 
 from energyd.daemon import Daemon
-from energyd.metrics import HELP, Metrics
+from energyd.metrics import ENDPOINTS, HELP, Metrics
 from energyd.model import AlertName, Reason
 from energyd.sandbox.netts_terms import API_KEY
 from energyd.sandbox.wire import Fault
@@ -16,7 +16,8 @@ from energyd.telemetry import Log, LogEvent
 
 from ..engine.stage import ALICE, BOB, TRX, Stage, a_policy  # noqa: TID252 - the same stage
 
-METRICS_PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
+ROOT = Path(__file__).parents[2]
+SOURCE, METRICS_PAGE = ROOT / "src" / "energyd", ROOT / "docs" / "metrics.md"
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
@@ -126,6 +127,18 @@ async def test_many_scrapes_at_once_read_the_ledger_once(stage: Stage) -> None:
     await asyncio.sleep(11)
     await built.metrics()
     assert reads == 2
+
+
+def test_every_request_that_there_is_has_an_endpoint_of_its_own() -> None:
+    sources = {"node": SOURCE / "chain", "netts": SOURCE / "netts"}
+    asked = {
+        "node": r'"wallet/(\w+)"',
+        "netts": r'"(time/\w+)"|_reply\("\w+", "(\w+)"|_read\("(\w+)"|return "(order\w+)"',
+    }
+    for service, folder in sources.items():
+        text = "".join(file.read_text(encoding="utf-8") for file in sorted(folder.glob("*.py")))
+        found = {part for parts in re.finditer(asked[service], text) for part in parts.groups() if part}
+        assert found == set(ENDPOINTS[service])
 
 
 async def test_no_secret_and_only_bounded_labels_are_shown(stage: Stage) -> None:
