@@ -94,7 +94,7 @@ def _lines(found: Difference, running: LastGood, policies: "Sequence[Policy]") -
             yield "green", f"+ {policy.name}{'' if policy.enabled else ' (not enabled)'}"
     for name, changes in found.changed.items():
         yield "yellow", f"~ {name}"
-        for change in changes:
+        for change in (each for each in changes if each.key != "addresses" or not found.addresses):
             yield "", f"    {change.key}: {_shown(change.before)} → {_shown(change.after)}"
     for moved in found.addresses:
         yield _of_address(moved)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -13,12 +13,13 @@ from energyd.config.settings import Settings
 from energyd.fields import PriceLimit
 from energyd.model import Mode
 from energyd.policy import Budget, Policy
-from energyd.units import duration_text, trx_text
+from energyd.units import duration_text, moment_text, trx_text
 
 AFTER_A_RESTART = ("mode", "state", "listen", "listen_token", "log.format")
 """Settings that a reload does not take over."""
 _AMOUNTS = (*Budget.model_fields, "max_cycle_price")
 """Keys whose value is an amount of sun."""
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +158,11 @@ def _text(value: object, key: str) -> str:  # noqa: PLR0911 - one line for each 
             return f"{value}%"
         case PriceLimit() | SecretStr():
             return str(value)
-        case tuple() | frozenset():
+        case datetime():
+            return moment_text(value)
+        case frozenset():
+            return ",".join(_DAYS[day] for day in sorted(value))
+        case tuple():
             return ", ".join(_text(each, key) for each in value)
         case BaseModel():
             return " ".join(text for _, text in _written(value, key))
