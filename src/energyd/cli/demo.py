@@ -1,8 +1,9 @@
 """A simulated day, shown to a person: the real daemon against the sandbox, on a clock whose hours pass at once.
 
-Five wallets, each with another policy: a floor that is always kept, one in office hours, one while it is in use, energy
-for a payroll that is planned, and energy that an application asks for before each payout. And two mishaps that every
-operator will meet: the node is away for some minutes, and Netts takes an order, charges it, and its answer is lost.
+Six wallets, each with another policy: a floor that is always kept, one in office hours, one while it is in use, energy
+for a payroll that is planned, energy that an application asks for before each payout, and cycles for Host Mode. And two
+mishaps that every operator will meet: the node is away for some minutes, and Netts takes an order, charges it, and its
+answer is lost.
 """
 
 import asyncio
@@ -26,7 +27,7 @@ from energyd import daemon, units
 from energyd.calls import Calls
 from energyd.config.load import load
 from energyd.ledger.ledger import Ledger
-from energyd.model import Mode, Order, OrderState
+from energyd.model import Mode, Order, OrderKind, OrderState
 from energyd.sandbox import addresses
 from energyd.sandbox.contracts import USDT
 from energyd.sandbox.netts import Netts
@@ -74,6 +75,8 @@ class Wallet:
     every_minutes: tuple[int, int] = (60, 60)
     asks: bool = False
     """It asks for the energy of each transfer and waits until it is there."""
+    cycles: int = 0
+    """Host Mode cycles that it starts with; none: it is not in Host Mode."""
 
     @property
     def address(self) -> str:
@@ -126,6 +129,14 @@ WALLETS = (
         every_minutes=(90, 180),
         asks=True,
     ),
+    Wallet(
+        "deposits",
+        "is swept through Host Mode; energyd sees to it that there are cycles",
+        "host_mode: {min_cycles: 2, top_up_to: 6, max_cycle_price: 4 TRX}",
+        busy=(0, 24),
+        every_minutes=(40, 120),
+        cycles=3,
+    ),
 )
 
 
@@ -176,6 +187,9 @@ async def _live(folder: Path, hours: int, seed: int, progress: Progress) -> Day:
     day = Day(world, Netts(world), hours)
     wire = Wire(rng, {"node.sandbox": Node(world), "netts.sandbox": day.netts})
     _plan_calls(world, rng, hours)
+    for wallet in WALLETS:
+        if wallet.cycles:
+            day.netts.host_mode.host(wallet.address, cycles=wallet.cycles)
     ledger = Ledger.open(folder / "energyd.db", now=loop.now(), host="demo", rng=rng)
     log = Log(now=loop.now, stream=day.log, form="json")
     log.listen(lambda line: _remember(day, line))
@@ -305,7 +319,8 @@ def _show_wallet(console: Console, day: Day, wallet: Wallet) -> None:
     bars = "".join(_BARS[min(-(-level * (len(_BARS) - 1) // top), len(_BARS) - 1)] for level in levels)
     console.print(f"[green]{bars}[/] energy, up to {top:,}", highlight=False)
     ordered = [order.intended_at for order in day.orders if order.address == wallet.address]
-    console.print(f"[cyan]{_marks(ordered, step)}[/] rented", highlight=False)
+    bought = "cycles bought" if wallet.cycles else "rented"
+    console.print(f"[cyan]{_marks(ordered, step)}[/] {bought}", highlight=False)
     called = [use.at for use in day.world.uses if use.address == wallet.address]
     console.print(f"[dim]{_marks(called, step, '·')}[/] calls", highlight=False)
     hours = "".join(f"{EPOCH + timedelta(hours=hour):%H}".ljust(CHART_WIDTH // 8) for hour in _eighths(day.hours))
@@ -328,7 +343,7 @@ def _rentals(day: Day) -> Table:
     for name in ("energy", "price", "cost", "burning it"):
         table.add_column(name, justify="right")
     names = {wallet.address: wallet.name for wallet in WALLETS}
-    for order in sorted(day.orders, key=lambda order: order.intended_at):
+    for order in sorted(_of_kind(day, OrderKind.RENTAL), key=lambda order: order.intended_at):
         cost = order.cost_max_sun if order.cost_sun is None else order.cost_sun
         energy = order.energy or 0
         table.add_row(
@@ -342,6 +357,10 @@ def _rentals(day: Day) -> Table:
             units.trx_text(units.cost_sun(energy, day.world.burn_price_sun())),
         )
     return table
+
+
+def _of_kind(day: Day, kind: OrderKind) -> list[Order]:
+    return [order for order in day.orders if order.kind is kind]
 
 
 def _fate(order: Order) -> str:
@@ -363,7 +382,9 @@ def _show_sums(console: Console, day: Day) -> None:
     rows.add_column()
     rows.add_column(justify="right")
     rows.add_row(f"{len(day.world.uses)} calls used {used:,} energy; burning for all of it", units.trx_text(instead))
-    rows.add_row(f"{len(day.netts.books.charges)} rentals, as Netts charged them", units.trx_text(charged))
+    cycles = sum(order.cycles or 0 for order in _of_kind(day, OrderKind.CYCLES))
+    bought = f"{len(_of_kind(day, OrderKind.RENTAL))} rentals and {cycles} Host Mode cycles"
+    rows.add_row(f"{bought}, as Netts charged them", units.trx_text(charged))
     rows.add_row("the same, as the ledger has them", units.trx_text(booked))
     rows.add_row("burned all the same", units.trx_text(burned))
     rows.add_row("[bold]saved", f"[bold green]{units.trx_text(instead - charged - burned)}")
