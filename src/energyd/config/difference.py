@@ -144,7 +144,7 @@ def _written(value: object, key: str) -> Iterator[tuple[str, str]]:
             yield key, _text(value, key.rpartition(".")[2])
 
 
-def _text(value: object, key: str) -> str:  # noqa: PLR0911 - one line for each kind of value
+def _text(value: object, key: str) -> str:  # noqa: C901, PLR0911 - one line for each kind of value
     match value:
         case bool():
             return str(value).lower()
