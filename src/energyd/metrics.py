@@ -88,6 +88,8 @@ class Written:
 
     at: float = 0.0
     policies: Sequence[str] = ()
+    mark: int = 0
+    """The newest event of an order: without a newer one the totals, which are read from all orders, are the same."""
     totals: Sequence[Total] = ()
     spent: Mapping[tuple[str, str], int] = field(default_factory=dict)
     """By policy and window."""
@@ -192,7 +194,9 @@ class Metrics(Collector):
             for name in policies
             for window, length in (("hour", HOUR), ("day", DAY))
         }
-        return Written(at, policies, await self._ledger.totals(), spent, is_known=True)
+        before, mark = self._written, await self._ledger.mark()
+        totals = before.totals if before.is_known and before.mark == mark else await self._ledger.totals()
+        return Written(at, policies, mark, totals, spent, is_known=True)
 
     def collect(self) -> Iterable[Metric]:
         return self._families

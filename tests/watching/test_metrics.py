@@ -126,6 +126,10 @@ async def test_many_scrapes_at_once_read_the_ledger_once(stage: Stage) -> None:
     assert reads == 1
     await asyncio.sleep(11)
     await built.metrics()
+    assert reads == 1, "no order has changed"
+    await built._look(ALICE)
+    await asyncio.sleep(11)
+    await built.metrics()
     assert reads == 2
 
 
