@@ -27,6 +27,7 @@ from .shipped import (
 
 needs_promtool = pytest.mark.skipif(missing("promtool") is not None, reason=missing("promtool") or "")
 needs_amtool = pytest.mark.skipif(missing("amtool") is not None, reason=missing("amtool") or "")
+METRICS_PAGE = ROOT / "docs" / "metrics.md"
 PARTS = re.compile("_(bucket|count|sum)$")
 WIDTH = 24
 
@@ -70,7 +71,7 @@ def test_every_rule_over_time_is_tried_in_a_unit_test() -> None:
 
 
 def test_rules_and_dashboard_speak_of_metrics_that_there_are() -> None:
-    known = set(re.findall(r"(?m)^\| `(energyd_\w+)`", (ROOT / "docs" / "metrics.md").read_text()))
+    known = set(re.findall(r"(?m)^\| `(energyd_\w+)`", METRICS_PAGE.read_text()))
     wanted = re.findall(r"energyd_\w+", "\n".join([*queries(), *(rule["expr"] for rule in rules())]))
     assert sorted({name for name in wanted if not known & {name, PARTS.sub("", name)}}) == []
 
@@ -97,8 +98,10 @@ def test_the_example_names_only_alerts_that_there_are() -> None:
 
 
 @needs_promtool
-def test_every_query_of_the_dashboard_is_promql(tmp_path: Path) -> None:
-    recorded = [{"record": f"a_panel:{number}", "expr": query} for number, query in enumerate(queries())]
+def test_every_query_of_the_dashboard_and_of_the_documentation_is_promql(tmp_path: Path) -> None:
+    written = re.findall(r"(?m)\? \| `(.+)` \|$", METRICS_PAGE.read_text())
+    assert written
+    recorded = [{"record": f"a_query:{number}", "expr": query} for number, query in enumerate([*queries(), *written])]
     file = tmp_path / "queries.yml"
     file.write_text(json.dumps({"groups": [{"name": "dashboard", "rules": recorded}]}))
     judged("promtool", "check", "rules", file)
