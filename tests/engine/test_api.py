@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from energyd.api.app import application
-from energyd.api.bodies import BODY_BYTES_MAX
+from energyd.api.reading import BODY_BYTES_MAX
 from energyd.daemon import Daemon
 from energyd.sandbox import addresses
 from energyd.sandbox.contracts import USDT

@@ -15,8 +15,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from energyd import __version__
 from energyd.api import asking, host_mode, routes
-from energyd.api.bodies import BODY_BYTES_MAX, Wrong
 from energyd.api.host import Exact, Host
+from energyd.api.reading import BODY_BYTES_MAX, Wrong
 from energyd.errors import LedgerError, NotPossible
 from energyd.telemetry import LogEvent
 

@@ -8,21 +8,9 @@ from fastapi import APIRouter, Depends, Request
 
 from energyd import rows
 from energyd.api.answers import Ensured, Order, Pause, PricedCall, Reloaded, Resumed, answers
-from energyd.api.bodies import (
-    CallBody,
-    EnsureBody,
-    NothingBody,
-    NothingQuery,
-    PauseBody,
-    ResumeBody,
-    SettleBody,
-    Whose,
-    Wrong,
-    body,
-    query,
-    takes,
-)
+from energyd.api.bodies import CallBody, EnsureBody, NothingBody, NothingQuery, PauseBody, ResumeBody, SettleBody, Whose
 from energyd.api.host import Exact, Host
+from energyd.api.reading import Wrong, body, query, takes
 from energyd.api.routes import TheHost, coming, priced, watching
 from energyd.core.order import Event
 from energyd.errors import ConfigFaults, LedgerError

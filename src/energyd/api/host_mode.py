@@ -6,8 +6,9 @@ from fastapi import APIRouter, Depends
 
 from energyd import units
 from energyd.api.answers import HostActed, HostKey, HostMode, Order, answers
-from energyd.api.bodies import HostActBody, HostKeyBody, HostOrderBody, NothingQuery, body, query, takes
+from energyd.api.bodies import HostActBody, HostKeyBody, HostOrderBody, NothingQuery
 from energyd.api.host import Exact, Host
+from energyd.api.reading import body, query, takes
 from energyd.api.routes import TheHost, watching
 from energyd.core.cycles import time_of_a_cycle
 from energyd.model import CyclesKnown, HostAct, HostActed as Acted, OrderKind

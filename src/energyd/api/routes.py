@@ -8,8 +8,9 @@ from starlette.responses import PlainTextResponse, Response
 
 from energyd import __version__, rows
 from energyd.api.answers import Addresses, Decision, Health, Order, PricedCall, Readiness, WholeAddress, answers
-from energyd.api.bodies import CallsQuery, DecisionsQuery, NothingQuery, OrdersQuery, Wrong, query, takes
+from energyd.api.bodies import CallsQuery, DecisionsQuery, NothingQuery, OrdersQuery
 from energyd.api.host import Exact, Host
+from energyd.api.reading import Wrong, query, takes
 from energyd.calls import coming as calls_of_policies
 from energyd.errors import LedgerError
 from energyd.fields import Address, read_address
