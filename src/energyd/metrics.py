@@ -154,8 +154,7 @@ class Metrics(Collector):
         """One request to the node or to Netts."""
         endpoint = next((each for each in ENDPOINTS[service] if _is(each, path)), "other")
         self._answers.labels(service, endpoint).observe(seconds)
-        if not usable:
-            self._errors.labels(service, endpoint).inc()
+        self._errors.labels(service, endpoint).inc(0 if usable else 1)  # 0 shows that none has failed yet
 
     async def exposition(self, known: Known) -> bytes:
         """Everything in Prometheus' text format. What the ledger says is left out while it cannot be read."""
