@@ -277,7 +277,8 @@ class Engine:
             decision, order = await self._commit(policy, address, reading)
         except (Conflict, OverBudget):
             return []
-        self.latest[address] = decision
+        if address in self.policies:
+            self.latest[address] = decision
         self._log.decision(decision)
         self.hosting.hear(decision)
         await self.calls.decided(decision)

@@ -111,6 +111,7 @@ class Hosting:
         self._looked: Looked | None = None
         self._decided_on: dict[str, float] = {}
         self._due: dict[str, float] = {}
+        self._asked: dict[str, float] = {}
         self._open: set[str] = set()
         self._noted: dict[str, tuple[int, str]] = {}
         self._last_known: dict[str, Cycles] = {}
@@ -125,6 +126,7 @@ class Hosting:
         hosted = self._hosted()
         self.latest = {address: decision for address, decision in self.latest.items() if address in hosted}
         self._due.clear()
+        self._asked.clear()
 
     async def close(self) -> None:
         """Break off the reading that is under way."""
@@ -159,17 +161,16 @@ class Hosting:
             await asyncio.wait([self._reading])
 
     def _is_due(self, address: str) -> bool:
-        return asyncio.get_running_loop().time() >= self._due.get(address, float("-inf")) and not self._is_fresh(
-            address
-        )
+        is_time = asyncio.get_running_loop().time() >= self._due.get(address, float("-inf"))
+        return (is_time or address in self._asked) and not self._is_fresh(address)
 
     def _is_fresh(self, address: str) -> bool:
-        """Whether there is a reading that was not decided on and that began when one was due, or a little before."""
+        """Whether a reading was not decided on yet and began when one was asked for or due, or just before."""
         if self._looked is None or self._looked.began <= self._decided_on.get(address, float("-inf")):
             return False
-        due = self._due.get(address, float("-inf"))
-        since = asyncio.get_running_loop().time() - self._looked.began
-        return self._looked.began >= due - SHARED_WITHIN.total_seconds() and since <= SHARED_WITHIN.total_seconds()
+        age, shared = asyncio.get_running_loop().time() - self._looked.began, SHARED_WITHIN.total_seconds()
+        earliest = self._asked.get(address, self._due.get(address, float("-inf")) - shared)
+        return self._looked.began >= earliest and age <= shared
 
     def _begin_reading(self) -> None:
         if self._reading is None or self._reading.done():
@@ -237,6 +238,7 @@ class Hosting:
         if policy.host_mode is None or seen.cycles is None or not self._is_fresh(address):
             return []
         self._decided_on[address] = seen.cycles_began
+        self._asked.pop(address, None)
         try:
             decision, order = await self._commit(policy, address, seen)
         except (Conflict, OverBudget):
@@ -247,7 +249,8 @@ class Hosting:
             order = await self._orders.send(order, self._buyer)
             if order.state is OrderState.REFUSED:
                 decision = replace(decision, action=Action.HOLD, reason=Reason.REFUSED, detail=order.outcome)
-        self.latest[address] = decision
+        if address in self._hosted():
+            self.latest[address] = decision
         return [] if order is None else [order]
 
     async def _commit(self, policy: Policy, address: str, seen: Seen) -> tuple[Decision, Order | None]:
@@ -289,7 +292,7 @@ class Hosting:
         due = self._decided_on.get(address, float("-inf")) + pace.total_seconds()
         self._due[address] = due
         wait = due - asyncio.get_running_loop().time()
-        return timedelta(seconds=wait) if wait > 0 else POLLED_EVERY
+        return timedelta(seconds=wait) if wait > 0 and address not in self._asked else POLLED_EVERY
 
     # --- what people ask ----------------------------------------------------------------------------------------------
 
@@ -334,8 +337,7 @@ class Hosting:
         ended_at = self._now()
         self._log.emit(LogEvent.HOST_ACT, address=address, act=str(act), outcome=said)
         await self._ledger.end_host_act(act_id, said, ended_at)
-        self._due.clear()
-        self.hurry({address} & self._hosted())
+        self._ask_again({address} & self._hosted())
         if isinstance(outcome, Refused):
             raise NotPossible(f"Netts refused it: {said}")
         return HostActed(act_id, address, act, at, self._host, ended_at, said)
@@ -346,8 +348,12 @@ class Hosting:
         if key not in known:
             raise NotPossible(f"no count was ever found under {key!r}; found were: {', '.join(known) or 'none'}")
         await self._ledger.judge_cycle_key(key, "")
-        self._due.clear()
-        self.hurry(self._hosted())
+        self._ask_again(self._hosted())
+
+    def _ask_again(self, addresses: Collection[str]) -> None:
+        """Something has changed at Netts: what was read before it is not decided on."""
+        self._asked |= dict.fromkeys(addresses, asyncio.get_running_loop().time())
+        self.hurry(sorted(addresses))
 
     def counted(self) -> dict[str, Cycles]:
         """The cycles of every address as they were read last."""

@@ -280,3 +280,24 @@ async def test_a_renamed_policy_begins_with_a_budget_of_its_own_and_that_is_said
     built.stop()
     await task
     assert spent <= 3 * TRX < sum(charge.cost_sun for charge in stage.charged()) <= 6 * TRX
+
+
+async def test_a_removed_policy_of_host_mode_orders_no_more_cycles_and_its_order_is_followed(stage: Stage) -> None:
+    hosted = stage.netts.host_mode.host(ALICE)
+    hosted.threshold, hosted.cycles = 0, 1
+    rich = {"per_order": "40 TRX", "per_hour": "120 TRX", "per_day": "400 TRX"}
+    rule = {"min_cycles": 2, "top_up_to": 10, "check_every": "60s", "max_cycle_price": "4 TRX"}
+    fleet = {"policy": "fleet", "addresses": [ALICE], "host_mode": rule, "budget": rich}
+    task = stage.begin(built := stage.build(fleet, a_policy("two", BOB)))
+    while not stage.charged():  # noqa: ASYNC110 - virtual time costs nothing
+        await asyncio.sleep(0.1)
+    stage.write(a_policy("two", BOB))
+    await built.reload()
+    await asyncio.sleep(120)
+    hosted.cycles = 0
+    await asyncio.sleep(1800)
+    built.stop()
+    await task
+    assert [charge.amount for charge in stage.charged()] == [9]
+    assert len(stage.events("cycles.added", address=ALICE)) == 1
+    assert built.engine.hosting.latest == {}
