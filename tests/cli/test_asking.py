@@ -311,3 +311,18 @@ def test_a_daemon_that_is_killed_between_ensure_and_delivery_goes_on_with_the_re
     assert "went away" in cut_off.err
     assert (again.status, again.err) == (0, "")
     assert len(sandbox.charges(ERIN)) == 1
+
+
+def test_who_waits_while_the_daemon_stops_is_told_so(sandbox: Sandbox, tmp_path: Path) -> None:
+    host = Host(tmp_path / "host", sandbox.url)
+    host.write("policies/payouts.yaml", POLICY)
+    command = ["ensure", CAROL, "--energy", "65000", "--by", "2099-01-01T00:00:00Z", "--key", "later"]
+    with host.started("run") as running, ThreadPoolExecutor(1) as aside:
+        running.until_event("decision")
+        waiting = aside.submit(host.run, *command)
+        running.until(lambda: "ensure" in host.run("calls", "list", "--offline", "--json").out or waiting.done())
+        assert running.stop() < 5
+        told = waiting.result()
+        assert running.err == ""
+    assert (told.status, told.out) == (1, "")
+    assert "the request stands" in told.err

@@ -235,6 +235,7 @@ async def test_who_waits_while_the_daemon_stops_is_told_that_the_request_stands(
         answer = await waiting
         await task
     assert (answer.status_code, answer.json()["ok"]) == (503, False)
+    assert "stops" in answer.json()["reason"]
     assert answer.json()["call"]["state"] == "planned"
 
 

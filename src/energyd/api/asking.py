@@ -44,13 +44,9 @@ async def ensure(request: Request, host: TheHost, wanted: Annotated[EnsureBody, 
     )
     ended = await _unless_gone(host.engine.calls.ended(call.call_id), request, host)
     if ended is None:
-        raise Wrong(
-            503,
-            "the daemon stops, and the energy is not on chain yet",
-            "the request stands: ask again with the same key when it runs",
-            ok=False,
-            call=priced(host, call),
-        )
+        why = "the daemon stops, and the energy is not on chain yet"
+        hint = "the request stands: ask again with the same key when it runs"
+        raise Wrong(503, why, hint, ok=False, reason=why, call=priced(host, call))
     reason = _why_not(ended)
     said = {"ok": reason is None, "reason": reason, "call": priced(host, ended)}
     return Exact(said) if reason is None else Exact(said | {"error": reason, "hint": None}, status_code=409)

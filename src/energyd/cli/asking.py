@@ -91,7 +91,8 @@ def _show_ensured(answer: dict[str, Any]) -> None:
         more = f"; each call needs a fee_limit of {call['fee_limit_trx']} TRX" if call["fee_limit_trx"] else ""
         print(f"{call['energy']:,} energy is there for {call['address']} until {call['until'][:19]}Z{more}")
     else:
-        typer.echo(f"energyd: {answer['reason'] or answer.get('error')}", err=True)
+        hint = f"; {answer['hint']}" if answer["hint"] else ""
+        typer.echo(f"energyd: {answer['error']}{hint}", err=True)
 
 
 def reload(config: options.Config = None, json: options.Json = False) -> None:
