@@ -462,3 +462,14 @@ async def test_min_left_keeps_cycles_by_how_long_they_last(stage: Stage) -> None
     lasting = [line for line in stage.events("decision") if "present rate" in line.get("detail", "")]
     assert lasting
     assert 4 <= lasting[-1]["demand"] <= 12
+
+
+async def test_an_address_that_a_person_hosts_is_topped_up_at_once(stage: Stage) -> None:
+    task = stage.begin(built := stage.build(a_fleet(check_every="1h")))
+    await stage.sleep(60)
+    assert stage.reasons() == ["not_in_host_mode"]
+    await built.engine.hosting.act(HostAct.ADD, ALICE)
+    await stage.sleep(30)
+    built.stop()
+    await task
+    assert [charge.amount for charge in stage.charged()] == [10]
