@@ -254,6 +254,7 @@ HELP: dict[str, tuple[str, tuple[str, ...]]] = {
     "energyd_cycles_remaining": ("Host Mode cycles left, where they could be counted.", ADDRESS),
     "energyd_budget_used_trx": ("Spent in the last hour and day, and what open orders may cost.", ("policy", "window")),
     "energyd_budget_limit_trx": ("The budget of an order, an hour and a day.", ("policy", "window")),
+    "energyd_policy_spends": ("0 where a policy may only observe, or the whole daemon.", ("policy",)),
     "energyd_orders": ("Orders in the ledger by what became of them.", ("policy", "kind", "state")),
     "energyd_spent_trx": ("All that a policy has spent, as the ledger has it; the most it can be.", ("policy",)),
     "energyd_saved_trx": (
@@ -299,12 +300,13 @@ def _of_addresses(known: Known) -> Iterator[Sample]:
 
 
 def _of_budgets(known: Known, written: Written) -> Iterator[Sample]:
-    for (policy, window), sun in written.spent.items():
-        yield "energyd_budget_used_trx", (policy, window), _trx(sun)
-    limits = {policy.name: policy.limits for policy in known.policies.values() if policy.limits is not None}
-    for name, budget in limits.items():
-        for window, sun in (("order", budget.per_order), ("hour", budget.per_hour), ("day", budget.per_day)):
-            yield "energyd_budget_limit_trx", (name, window), _trx(sun)
+    for (name, window), sun in written.spent.items():
+        yield "energyd_budget_used_trx", (name, window), _trx(sun)
+    for policy in {policy.name: policy for policy in known.policies.values()}.values():
+        yield "energyd_policy_spends", (policy.name,), known.mode is Mode.LIVE and policy.mode is None
+        if policy.limits is not None:
+            budget = {"order": policy.limits.per_order, "hour": policy.limits.per_hour, "day": policy.limits.per_day}
+            yield from (("energyd_budget_limit_trx", (policy.name, each), _trx(sun)) for each, sun in budget.items())
 
 
 def _of_ledger(known: Known, written: Written) -> Iterator[Sample]:

@@ -48,6 +48,7 @@ async def test_the_figures_are_those_of_the_chain_and_the_ledger(stage: Stage) -
     (charge,) = stage.charged()
     assert one(samples, "energyd_energy_available", **alice) == stage.world.available(ALICE)
     assert one(samples, "energyd_energy_floor", **alice) == 65_000
+    assert one(samples, "energyd_policy_spends", policy="payouts") == 1
     assert one(samples, "energyd_spent_trx", policy="payouts") == charge.cost_sun / TRX
     assert one(samples, "energyd_budget_used_trx", policy="payouts", window="day") == charge.cost_sun / TRX
     assert one(samples, "energyd_budget_limit_trx", policy="payouts", window="hour") == 60
@@ -84,6 +85,13 @@ async def test_what_is_not_configured_any_more_is_not_shown_any_more(stage: Stag
     assert 'energyd_policy_loads_total{result="loaded"} 2.0' in text
     built.stop()
     await task
+
+
+async def test_a_policy_that_only_observes_is_shown_as_one_that_does_not_spend(stage: Stage) -> None:
+    built = await stage.prepared(a_policy("one", ALICE), a_policy("two", BOB, mode="observe"))
+    samples = await scraped(built)
+    assert one(samples, "energyd_policy_spends", policy="one") == 1
+    assert one(samples, "energyd_policy_spends", policy="two") == 0
 
 
 async def test_an_unknown_figure_is_left_out_and_never_zero(stage: Stage) -> None:
