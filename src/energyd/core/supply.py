@@ -22,6 +22,9 @@ RECLAIM_GRACE = timedelta(minutes=2)
 """How long after its hour a rental may still be on chain, at most: Netts' clock starts when it has placed the order."""
 NODES_LAG = timedelta(seconds=30)
 """How far the nodes behind one address may stand apart: what one does not show may be gone, or not be there yet."""
+RECLAIMED_WITHIN = timedelta(seconds=15)
+"""How long after its hour a rental normally still is on chain. A baseline that is older than that does not hold it:
+where own stake is large enough to hide that it has gone, its end would later be taken for another's arrival."""
 ONE_TRX_OF_ENERGY = 20
 """What rounding to whole TRX can take, doubled for a network ratio that moves (tron-energy A3)."""
 _DRIFT = 1_000
@@ -101,11 +104,11 @@ def _leaving(reading: Reading, rentals: Sequence[Order], at: datetime) -> list[t
 
 
 def vanished(reading: Reading, rentals: Sequence[Order]) -> int:
-    """Energy of rentals that were seen on chain, whose hour is not over, and that the limit does not hold."""
+    """Energy of rentals that were seen on chain, have some of their hour left, and that the limit does not hold."""
     seen = {
         order: order.energy or 0
         for order in rentals
-        if order.state is OrderState.DELIVERED and reading.read_at < order.until_at
+        if order.state is OrderState.DELIVERED and reading.read_at < order.until_at - NODES_LAG
     }
     held = _held(seen, reading.energy_limit, _own(rentals))
     return sum(seen.values()) - sum(seen[order] for order in held)
@@ -127,7 +130,7 @@ def _held_before(order: Order, rentals: Sequence[Order]) -> list[Order]:
     """The rentals that the baseline of an order holds."""
     taken_at = order.baseline.taken_at
     older = [other for other in rentals if other.state in _ON_CHAIN and _came_before(other, taken_at)]
-    amounts = {other: other.energy or 0 for other in older if not _gone(other, taken_at)}
+    amounts = {other: other.energy or 0 for other in older if taken_at < other.until_at + RECLAIMED_WITHIN}
     return _held(amounts, order.baseline.energy_limit or 0)
 
 
