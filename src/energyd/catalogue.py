@@ -120,7 +120,7 @@ EVENTS = {
         "at start and at each reload: all files are taken over", "digest added removed changed detail?"
     ),
     LogEvent.POLICIES_REJECTED: Entry(
-        "a reload found faults; nothing of it is taken over, the policies from before go on",
+        "the files have faults; nothing of them is taken over, the last good policies go on",
         "faults",
         "mend what `faults` names and reload",
     ),
