@@ -165,7 +165,7 @@ def test_what_the_policy_says_does_not(reason: Reason) -> None:
     assert (decision.action, decision.reason, decision.cycles) == (Action.ORDER_CYCLES, Reason.BY_HAND, 9)
 
 
-orders = st.builds(lambda cycles: some(cycles=cycles), st.integers(1, 200))
+orders = st.builds(lambda cycles: some(cycles=cycles, before=None), st.integers(1, 200))
 
 
 @given(
@@ -262,3 +262,8 @@ def test_energy_that_was_rented_is_no_cycle_that_was_used() -> None:
     rental = an_order(131_000, OrderState.DELIVERED, delivered_at=NOW - minutes(1))
     assert were_added(some(minutes(2)), counted(9), a_reading(191_000), (rental,), NOW) is None
     assert were_added(some(minutes(2)), counted(9), None, (), NOW) is None
+
+
+@pytest.mark.parametrize(("remaining", "in_flight"), [(1, 9), (0, 9), (5, 5), (10, 0), (12, 0)])
+def test_what_the_count_shows_of_an_order_is_not_on_its_way_any_more(remaining: int, in_flight: int) -> None:
+    assert decided(remaining, memory=Memory(cycle_orders=(some(),))).in_flight == in_flight

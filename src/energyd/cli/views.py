@@ -134,17 +134,19 @@ async def _gather(configuration: "Configuration", ledger: "Reader") -> State:
 
 def _show_status(state: State) -> None:
     console = printing.console()
-    if not state.decisions:
+    if not state.decisions and not state.about_cycles:
         console.print("No decision was taken yet: start the daemon with [bold]energyd run[/].")
     names = ("address", "policy", ">energy", ">floor", ">on its way", "rented until", "last decision", "when")
     table = printing.table(*names)
     for policy in state.policies:
         for watched in policy.addresses:
             decision = state.decisions.get(watched.address)
+            cells = _energy_cells(decision, policy)
+            decision = decision or state.about_cycles.get(watched.address)
             table.add_row(
                 watched.label or watched.address,
                 policy.name,
-                *_energy_cells(decision, policy),
+                *cells,
                 _rented_until(state.memories[watched.address]),
                 _reason_text(decision),
                 options.age_text(decision.at, state.now) + " ago" if decision else "",

@@ -58,7 +58,7 @@ def decide_cycles(situation: Situation, decision_id: str) -> Decision:
     if abs(s.now - cycles.read_at) > COUNT_GOOD_FOR:
         return draft.hold(Reason.CYCLES_UNKNOWN, f"they were counted at {cycles.read_at:%H:%M:%S} UTC last")
     low = wanted(rule, s.memory.counts, s.now)
-    in_flight = sum(order.cycles or 0 for order in s.memory.cycle_orders)
+    in_flight = sum(_missing(order, cycles) for order in s.memory.cycle_orders)
     draft.see(low, remaining, in_flight)
     if remaining >= low:
         return draft.hold(Reason.CYCLES_ENOUGH, _lasting(s, remaining))
@@ -123,6 +123,14 @@ def wanted(rule: HostModeRule, counts: Sequence[Count], now: datetime) -> int:
         return rule.min_cycles
     lasts = time_of_a_cycle(counts, now) or CYCLE_LASTS_AT_LEAST
     return min(max(-(-rule.min_left // lasts), 1), rule.top_up_to)
+
+
+def _missing(order: Order, now: Cycles) -> int:
+    """What of an order that Netts took the count does not show yet."""
+    ordered, before = order.cycles or 0, order.baseline.cycles
+    if before is None or now.remaining is None or now.key != order.baseline.cycles_key:
+        return ordered
+    return max(ordered - max(now.remaining - before, 0), 0)
 
 
 def _lasting(situation: Situation, remaining: int) -> str:
