@@ -242,3 +242,15 @@ def test_what_is_there_and_what_is_due_make_up_what_was_ordered(
     assert seen.in_flight + sum(there.values()) == sum(ordered)
     assert sum(there.values()) <= limit
     assert seen.available == max(limit - used, 0)
+
+
+@pytest.mark.parametrize(("limit", "came"), [(131_000, 0), (192_000, 61_000)])
+def test_own_stake_does_not_make_the_end_of_a_rental_look_like_an_arrival(limit: int, came: int) -> None:
+    """70,000 of its own; the first rental has ended two seconds before the order, and its grace is over now."""
+    ended = an_order(
+        61_000, OrderState.DELIVERED, sent_at=NOW - minutes(60) - seconds(2), baseline=70_000, key="a" * 64
+    )
+    running = an_order(61_000, OrderState.DELIVERED, sent_at=NOW - minutes(10), baseline=131_000, key="b" * 64)
+    order = an_order(61_000, sent_at=NOW, baseline=131_000, key="c" * 64)
+    reading = a_reading(limit, at=NOW + minutes(3))
+    assert arrived(order, reading, [ended, running]) == came

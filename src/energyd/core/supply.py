@@ -22,9 +22,6 @@ RECLAIM_GRACE = timedelta(minutes=2)
 """How long after its hour a rental may still be on chain, at most: Netts' clock starts when it has placed the order."""
 NODES_LAG = timedelta(seconds=30)
 """How far the nodes behind one address may stand apart: what one does not show may be gone, or not be there yet."""
-RECLAIMED_WITHIN = timedelta(seconds=15)
-"""How long after its hour a rental normally still is on chain. A baseline that is older than that does not hold it:
-where own stake is large enough to hide that it has gone, its end would later be taken for another's arrival."""
 ONE_TRX_OF_ENERGY = 20
 """What rounding to whole TRX can take, doubled for a network ratio that moves (tron-energy A3)."""
 _DRIFT = 1_000
@@ -127,11 +124,40 @@ def _held(amounts: Mapping[Order, int], limit: int, own: int = 0) -> list[Order]
 
 
 def _held_before(order: Order, rentals: Sequence[Order]) -> list[Order]:
-    """The rentals that the baseline of an order holds."""
+    """The rentals that the baseline of an order holds.
+
+    Whether it still holds one that had just ended shows only in its size. Were that one wrongly taken to be in it, its
+    end would later look like the arrival of the order.
+    """
+    limit, running = order.baseline.energy_limit or 0, _running_before(order, rentals)
+    taken_at, certain = order.baseline.taken_at, _held(running, limit)
+    ended = {
+        other: other.energy or 0
+        for other in rentals
+        if other.state in _ON_CHAIN and other.until_at <= taken_at and not _gone(other, taken_at)
+    }
+    rest = limit - sum(running[other] for other in certain)
+    return certain + (_held(ended, rest, _own_at_most(rentals)) if ended else [])
+
+
+def _running_before(order: Order, rentals: Iterable[Order]) -> dict[Order, int]:
+    """The rentals that had come and had not ended when the baseline of an order was taken."""
     taken_at = order.baseline.taken_at
-    older = [other for other in rentals if other.state in _ON_CHAIN and _came_before(other, taken_at)]
-    amounts = {other: other.energy or 0 for other in older if taken_at < other.until_at + RECLAIMED_WITHIN}
-    return _held(amounts, order.baseline.energy_limit or 0)
+    return {
+        other: other.energy or 0
+        for other in rentals
+        if other.state in _ON_CHAIN and _came_before(other, taken_at) and taken_at < other.until_at
+    }
+
+
+def _own_at_most(rentals: Sequence[Order]) -> int:
+    """What of the limit was not rented, at most: the least that any baseline leaves beside what ran then."""
+    lefts = [
+        order.baseline.energy_limit - sum(_running_before(order, rentals).values())
+        for order in rentals
+        if order.baseline.energy_limit is not None
+    ]
+    return max(min(lefts, default=0), 0)
 
 
 def _own(rentals: Sequence[Order]) -> int:
