@@ -104,12 +104,14 @@ class _Channel:
         self.service = url.partition("://")[0].lower()
         self._standing: _Known = {}
         self._told: dict[tuple[str, str], Standing] | None = None
+        self._over_at: dict[tuple[str, str], datetime] = {}
         self._memory = ""
         self.fails = False
         self._task: asyncio.Task[None] | None = None
 
     def show(self, standing: _Known) -> None:
-        self._standing = standing
+        self._standing, now = standing, self._now()
+        self._over_at = {key: self._over_at.get(key, now) for key in self._told or () if key not in standing}
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._catch_up(), name=f"notify {self.service}")
 
@@ -131,7 +133,7 @@ class _Channel:
             self._told = await self._recall()
         pause = PAUSE_MIN
         while (change := self._next(self._told)) is not None:
-            error = await self._try(*_message(*change, host=self._host, now=self._now()))
+            error = await self._try(*self._message(*change))
             self._hear(error)
             if error is None:
                 pause = PAUSE_MIN
@@ -153,6 +155,19 @@ class _Channel:
         new = [each for key, each in self._standing.items() if key not in told]
         oldest = sorted(over or new, key=lambda each: each.since)
         return (oldest[0], not over) if oldest else None
+
+    def _message(self, what: Standing, stands: bool) -> tuple[str, str]:  # noqa: FBT001 - as `_next` gives it
+        """Title and text: what, where, since when, and what to do."""
+        alert = what.alert
+        lines = [alert.summary]
+        if alert.subject and alert.subject not in alert.summary:
+            lines.append(f"About: {alert.subject}")
+        lines.append(f"Since: {units.moment_text(what.since)}")
+        if stands:
+            lines.append(f"What to do: {ALERTS[alert.name].todo}")
+        else:
+            lines.append(f"Over at: {units.moment_text(self._over_at.get(_key(alert), self._now()))}")
+        return f"energyd on {self._host}: {alert.name}" + ("" if stands else " is over"), "\n".join(lines)
 
     def _hear(self, error: str | None) -> None:
         if (error is not None) != self.fails:
@@ -198,17 +213,6 @@ def _written(each: Standing) -> dict[str, str]:
 def _read(kept: Mapping[str, str]) -> Standing:
     alert = Alert(AlertName(kept["name"]), kept["subject"], kept["summary"])
     return Standing(alert, datetime.fromisoformat(kept["since"]))
-
-
-def _message(what: Standing, stands: bool, *, host: str, now: datetime) -> tuple[str, str]:  # noqa: FBT001 - as `_next` gives it
-    """Title and text: what, where, since when, and what to do."""
-    alert = what.alert
-    lines = [alert.summary]
-    if alert.subject and alert.subject not in alert.summary:
-        lines.append(f"About: {alert.subject}")
-    lines.append(f"Since: {units.moment_text(what.since)}")
-    lines.append(f"What to do: {ALERTS[alert.name].todo}" if stands else f"Over at: {units.moment_text(now)}")
-    return f"energyd on {host}: {alert.name}" + ("" if stands else " is over"), "\n".join(lines)
 
 
 # --- Apprise --------------------------------------------------------------------------------------------------------

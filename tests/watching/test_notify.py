@@ -121,6 +121,22 @@ async def test_what_came_and_went_while_nobody_could_be_told_is_not_told(stage: 
     await task
 
 
+async def test_what_is_told_late_says_when_it_was_over_and_not_when_it_was_told(stage: Stage) -> None:
+    service = Service()
+    stage.wire.disturb(Fault.UNREACHABLE, where="node.sandbox")
+    task = stage.begin(built := a_daemon(stage, service))
+    await asyncio.sleep(120)
+    service.error = "down"
+    stage.wire.calm()
+    await asyncio.sleep(3600)
+    service.error = None
+    await asyncio.sleep(PAUSE_MAX.total_seconds())
+    (cleared,) = stage.events("alert.cleared")
+    assert f"Over at: {cleared['timestamp'][:16]}" in service.texts[1]
+    built.stop()
+    await task
+
+
 async def test_a_service_that_hangs_holds_up_neither_looks_nor_orders_nor_the_end(stage: Stage) -> None:
     service = Service()
     service.up.clear()
