@@ -8,7 +8,7 @@ from hypothesis import given, strategies as st
 from energyd.core.alerts import Facts, changes, is_late, standing
 from energyd.core.decide import decide
 from energyd.core.order import LATE_AFTER
-from energyd.model import Alert, AlertName, Decision, Funds, Memory, OrderKind, OrderState, Reason
+from energyd.model import Action, Alert, AlertName, Decision, Funds, Memory, OrderKind, OrderState, Reason
 
 from .situations import ADDRESS, NOW, TRX, a_situation, an_order, seconds
 
@@ -120,3 +120,40 @@ def test_another_summary_is_the_same_alert() -> None:
 @given(sets_of_alerts)
 def test_a_second_look_tells_nothing(alerts: list[Alert]) -> None:
     assert changes(alerts, alerts) == ((), ())
+
+
+# --- cycles ---------------------------------------------------------------------------------------------------------
+
+FEW = Decision(
+    decision_id="d",
+    address=ADDRESS,
+    policy="fleet",
+    at=NOW,
+    action=Action.HOLD,
+    reason=Reason.NO_FUNDS,
+    detail="why",
+    kind=OrderKind.CYCLES,
+    demand=2,
+    available=1,
+)
+
+
+@pytest.mark.parametrize(
+    ("facts", "names"),
+    [
+        (replace(QUIET, decisions=[FEW]), [AlertName.CYCLES_LOW]),
+        (replace(QUIET, decisions=[FEW], uncounted=[ADDRESS]), [AlertName.CYCLES_LOW]),
+        (replace(QUIET, uncounted=[ADDRESS]), [AlertName.CYCLES_LOW]),
+        (replace(QUIET, decisions=[replace(FEW, reason=Reason.NOT_IN_HOST_MODE)]), [AlertName.CYCLES_LOW]),
+        (replace(QUIET, decisions=[replace(FEW, available=2)]), []),
+        (replace(QUIET, decisions=[replace(FEW, available=None, demand=None)]), []),
+        (replace(QUIET, decisions=[replace(FEW, action=Action.ORDER_CYCLES)]), []),
+        (replace(QUIET, decisions=[replace(FEW, reason=Reason.IN_FLIGHT)]), []),
+        (replace(QUIET, decisions=[replace(FEW, kind=OrderKind.RENTAL)]), []),
+        (replace(QUIET, doubted_keys={"cycle_set": "", "cycles_left": "why"}), [AlertName.CYCLES_DOUBTED]),
+    ],
+)
+def test_low_and_uncounted_cycles_raise_their_alert_unless_they_are_on_their_way(
+    facts: Facts, names: list[AlertName]
+) -> None:
+    assert [alert.name for alert in standing(facts)] == names
