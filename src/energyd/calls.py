@@ -40,6 +40,8 @@ WAITED_FOR_EVERY = timedelta(seconds=3)
 KEPT_EVERY = timedelta(seconds=15)
 """And while it is kept for it."""
 
+NO_MORE = "its policy has it no more"
+"""Why a call was cancelled that nobody cancelled; it is taken up again when its policy has it again."""
 NOTHING_HELPS = (
     Reason.DRY_RUN,
     Reason.OBSERVE,
@@ -148,8 +150,12 @@ class Calls:
         known = await self._ledger.calls(address=address, states=AHEAD)
         due = {} if policy is None else {call.call_id: call for call in self._near(policy, address)}
         known_ids = {call.call_id for call in known}
-        added = [await self._ledger.add_call(call) for call_id, call in due.items() if call_id not in known_ids]
-        ahead = [call for call in added if call.state in AHEAD]
+        ahead = []
+        for call in (call for call_id, call in due.items() if call_id not in known_ids):
+            stands = await self._ledger.add_call(call)
+            if stands.state is CallState.CANCELLED and stands.detail == NO_MORE:
+                stands = await self._move(stands, replace(call, used=stands.used))
+            ahead += [stands] if stands.state in AHEAD else []
         for call in known:
             wanted = due.get(call.call_id)
             is_as_wanted = wanted is not None and _asks(wanted) == _asks(call)
@@ -159,7 +165,7 @@ class Calls:
                 again = replace(wanted, used=call.used, seen_used=call.seen_used, seen_limit=call.seen_limit)
                 ahead.append(await self._move(call, again))
             else:
-                await self._move(call, replace(call, state=CallState.CANCELLED, detail="its policy has it no more"))
+                await self._move(call, replace(call, state=CallState.CANCELLED, detail=NO_MORE))
         return tuple(sorted(ahead, key=lambda call: (call.needed_by, call.added_at or call.at, call.call_id)))
 
     def _near(self, policy: Policy, address: str) -> list[Call]:

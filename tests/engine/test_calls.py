@@ -331,3 +331,15 @@ async def test_an_application_whose_call_would_revert_is_told_at_once(stage: Sta
     assert stage.charged() == []
     stage.world.usdt.balances |= {ALICE: 10**16}
     assert (await asked(built, None, what=what)).state is CallState.COVERED
+
+
+async def test_a_call_that_its_policy_has_again_is_taken_up_again(stage: Stage) -> None:
+    built = stage.build(calling(a_call(1800)))
+    stage.begin(built)
+    await stage.sleep(60)
+    for parts in ((), (a_call(1800),)):
+        stage.write(calling(*parts))
+        await built.reload()
+        await stage.sleep(60)
+    await stage.sleep(1800 - 180 - 180)
+    assert stage.world.available(ALICE) >= 100_000

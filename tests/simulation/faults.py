@@ -20,7 +20,7 @@ from energyd.sandbox.netts import MOODS
 from energyd.sandbox.netts_terms import Terms
 from energyd.sandbox.wire import BOTH, Fault, Leg
 
-from .universe import CALM, LAST_USE, NETTS, NODE, ORDER, Moment, Plan, PolicyPlan, Process, Universe
+from .universe import CALM, LAST_USE, NETTS, NODE, ORDER, CallPlan, Moment, Plan, PolicyPlan, Process, Universe
 
 Doing = Callable[[Universe, Random], Coroutine[None, None, None]]
 
@@ -412,16 +412,25 @@ async def storm(universe: Universe) -> None:
             task.cancel()
 
 
+ASKED_AFTER, CALLED_AFTER = 63 * 60.0, 70 * 60.0
+"""After all was mended: when even a lost ledger holds nothing back any more."""
+
+
 def draw(seed: int) -> Plan:
     """The universe of a seed."""
     rng = Random(f"{seed}:plan")
     wallets = [f"wallet {number}" for number in range(rng.choice((1, 2, 2, 3, 4)))]
     storm_seconds = rng.uniform(1800, 5400)
     end = storm_seconds + (CALM - LAST_USE).total_seconds()
+    calling = _calling(Random(f"{seed}:calls"), storm_seconds)
+    hosts = ("a", "b", "c")[: rng.choice((1, 1, 2, 2, 3))]
+    # Another host would look only minutes later at a wallet without a floor; one ledger file has one daemon today.
+    asks = ((ASKED_AFTER, "asker", 65_000), (ASKED_AFTER + 5 * (seed % 3), "asker", 70_000))
     return Plan(
         seed=seed,
-        hosts=("a", "b", "c")[: rng.choice((1, 1, 2, 2, 3))],
-        policies=_policies(rng, wallets),
+        hosts=hosts,
+        policies=(*_policies(rng, wallets), *calling),
+        asks=asks if calling and len(hosts) == 1 else (),
         storm=timedelta(seconds=storm_seconds),
         faults=_faults(rng),
         uses=tuple(use for wallet in wallets for use in _uses(rng, wallet, end)) + _bursts(rng, wallets, end),
@@ -469,6 +478,17 @@ def _policy(rng: Random, name: str, wallets: list[str]) -> PolicyPlan:
         per_hour=per_hour,
         per_day=None if per_hour is None else per_hour * rng.choice((1, 2, 5)),
     )
+
+
+def _calling(rng: Random, storm_seconds: float) -> tuple[PolicyPlan, ...]:
+    """In every other universe a wallet with planned calls and one for which applications ask; neither has a floor."""
+    if rng.random() < 0.5:
+        return ()
+    energies = (30_000, 65_000, 200_000, 4_000_000)
+    stormy = [CallPlan(rng.uniform(60, storm_seconds), rng.choice(energies)) for _ in range(rng.randint(0, 3))]
+    calm = CallPlan(storm_seconds + CALLED_AFTER, rng.choice(energies), lead=120, hold=120)
+    calls = (*stormy, calm)
+    return (PolicyPlan("calls", ("caller", "asker"), floor=0, target=0, keep="never", renew_before=90, calls=calls),)
 
 
 def _uses(rng: Random, wallet: str, end: float) -> list[tuple[float, str, int]]:

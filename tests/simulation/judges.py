@@ -34,7 +34,7 @@ from energyd.sandbox.netts_books import Charge
 from .universe import EPOCH, PolicyPlan, Story
 
 REASONS = {
-    *("enough", "below_floor", "planned_call", "ensure", "in_flight", "unresolved_order"),
+    *("enough", "below_floor", "planned_call", "ensure", "no_estimate", "in_flight", "unresolved_order"),
     *("cooldown", "outside_window", "inactive", "price_too_high", "price_unknown", "dearer_than_burning"),
     *("budget_per_order", "budget_per_hour", "budget_per_day", "no_funds", "auth_failed", "rate_limited"),
     *("netts_unavailable", "refused", "node_unreachable", "reading_stale", "not_activated", "cycles_enough"),
@@ -149,13 +149,26 @@ def charged_once(story: Story) -> Iterator[str]:
     for order in bought(story):
         policy, before = _policy(story, order.address), earlier[order.address]
         cover = min(_cover(story, policy, order, before, age) for age in READING_AGES)
-        tolerance = 500 + policy.target // 50
+        called = _called_for(story, order.address, order.at)
+        floor, target = policy.floor + called, policy.target + called
+        tolerance = 500 + target // 50
         when = f"{order.at:.0f}s, order {order.key[:12]} for {order.address}"
-        if cover >= policy.floor:
-            yield f"{when}: {order.energy} bought and {cover} was there or on its way; the floor is {policy.floor}"
-        elif order.energy > max(policy.target - cover + tolerance, SMALLEST_ORDER):
-            yield f"{when}: {order.energy} bought where {policy.target} - {cover} was missing"
+        if cover >= floor:
+            yield f"{when}: {order.energy} bought and {cover} was there or on its way; {floor} was needed"
+        elif order.energy > max(target - cover + tolerance, SMALLEST_ORDER):
+            yield f"{when}: {order.energy} bought where {target} - {cover} was missing"
         before.append(order)
+
+
+def _called_for(story: Story, address: str, at: float) -> int:
+    """What calls and applications need of an address at a moment, as far as hosts' clocks may have told it."""
+    apart = story.clock_range.total_seconds() + 5
+    policy = _policy(story, address)
+    planned = [
+        call.energy for call in policy.calls if call.at - call.lead - 200 - apart <= at <= call.at + call.hold + apart
+    ]
+    asked = [one.energy for one in story.asked if one.address == address and one.at <= at <= one.until]
+    return sum(planned) + sum(asked)
 
 
 def _cover(story: Story, policy: PolicyPlan, order: Bought, before: list[Bought], age: float) -> int:
@@ -254,6 +267,31 @@ def budgets_hold(story: Story) -> Iterator[str]:
 def _ledger_starts(story: Story, before: float) -> list[float]:
     """A ledger that was lost took with it what had been spent."""
     return [at for at in story.ledger_changed_at if at < before]
+
+
+@judge
+def calls_after_the_storm_have_their_energy(story: Story) -> Iterator[str]:
+    for policy in story.plan.policies:
+        for call in policy.calls:
+            if call.at < story.plan.storm.total_seconds():
+                continue
+            for address in policy.addresses:
+                there = story.world.available_at(address, EPOCH + timedelta(seconds=call.at - call.lead))
+                if there < call.energy:
+                    yield f"{address} has {there} of {call.energy} {call.lead}s before its call at {call.at:.0f}s"
+
+
+@judge
+def who_asks_gets_energy_of_its_own(story: Story) -> Iterator[str]:
+    claimed: dict[str, int] = defaultdict(int)
+    for asked in sorted(story.asked, key=lambda one: one.told_at or 0.0):
+        if asked.told_at is None:
+            yield f"{asked} was never told that its energy is there"
+            continue
+        claimed[asked.address] += asked.energy
+        there = story.world.available_at(asked.address, EPOCH + timedelta(seconds=asked.told_at))
+        if there < claimed[asked.address]:
+            yield f"{asked.told_at:.0f}s: {there} at {asked.address}, and {claimed[asked.address]} was promised"
 
 
 # --- the ledger and the log -----------------------------------------------------------------------------------------

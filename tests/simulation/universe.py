@@ -76,8 +76,21 @@ Moment = Literal["intent", "mark", "write", "any"]
 
 
 @dataclass(frozen=True, slots=True)
+class CallPlan:
+    """A planned call: when it is made (true seconds), what it needs, how long before and after that must be there."""
+
+    at: float
+    energy: int
+    lead: int = 180
+    hold: int = 600
+
+
+@dataclass(frozen=True, slots=True)
 class PolicyPlan:
-    """One policy of a universe, in the words of its file. Money in TRX, times in seconds; no budget is unlimited."""
+    """One policy of a universe, in the words of its file. Money in TRX, times in seconds; no budget is unlimited.
+
+    One without a floor has calls only, and applications that ask.
+    """
 
     name: str
     wallets: tuple[str, ...]
@@ -90,6 +103,7 @@ class PolicyPlan:
     on_unknown: str = "hold"
     per_hour: int | None = None
     per_day: int | None = None
+    calls: tuple[CallPlan, ...] = ()
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -101,10 +115,22 @@ class PolicyPlan:
             budget = f"{{per_order: {self.per_hour} TRX, per_hour: {self.per_hour} TRX, per_day: {self.per_day} TRX}}"
         return (
             f"policy: {self.name}\naddresses: [{', '.join(self.addresses)}]\nbudget: {budget}\n"
+            + (self._energy_text() if self.floor else "")
+            + (f"planned_calls: [{', '.join(map(_call_text, enumerate(self.calls)))}]\n" if self.calls else "")
+        )
+
+    def _energy_text(self) -> str:
+        return (
             f"energy: {{floor: {self.floor}, target: {self.target}, keep: {self.keep}, "
             f"check_every: {self.check_every}s, renew_before: {self.renew_before}s, cooldown: {self.cooldown}s, "
             f"on_unknown: {self.on_unknown}, max_price: 80% of burn, active_within: 20m}}\n"
         )
+
+
+def _call_text(numbered: tuple[int, CallPlan]) -> str:
+    number, call = numbered
+    at = (EPOCH + timedelta(seconds=call.at)).isoformat()
+    return f"{{name: call-{number}, at: {at}, energy: {call.energy}, lead: {call.lead}s, hold: {call.hold}s}}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +144,8 @@ class Plan:
     faults: tuple[str, ...] = ()
     uses: tuple[tuple[float, str, int], ...] = ()
     """Seconds, wallet, energy."""
+    asks: tuple[tuple[float, str, int], ...] = ()
+    """Applications that ask for energy and wait: seconds after all was mended, wallet, energy."""
     stake_energy: int = 0
     balance_sun: int = 100_000_000_000
     calm: timedelta = CALM
@@ -156,6 +184,17 @@ class Line:
 
 
 @dataclass(slots=True)
+class Asked:
+    """What an application asked for: when, until when it is kept, and when it was told that it is there."""
+
+    address: str
+    energy: int
+    at: float
+    until: float
+    told_at: float | None = None
+
+
+@dataclass(slots=True)
 class Story:
     """What a universe leaves to its judges. Times are true seconds since the epoch, whatever hosts believed."""
 
@@ -175,6 +214,7 @@ class Story:
     healed_at: float = inf
     ended_at: float = inf
     settled_by_a_person: int = 0
+    asked: list[Asked] = field(default_factory=list)
 
     def tell(self, at: float, text: str) -> None:
         self.trace.append(f"{at:.6f} {text}".encode())
@@ -531,11 +571,29 @@ class Universe:
         for host in self.hosts:
             self._heal_host(host)
         self.story.healed_at = self.loop.time()
+        for seconds, wallet, energy in self.plan.asks:
+            self.soon(seconds, partial(self._ask, addresses.made_up(wallet), energy))
         await asyncio.sleep(1)
         for host in self.hosts:
             if host.living:
                 await self._lift_pauses(host.living)
                 host.living.create_task(host.living.daemon.reload())
+
+    def _ask(self, address: str, energy: int) -> None:
+        """What an application does before a call of its own."""
+        process = next(host.living for host in self.hosts if host.living)
+        within, keep = timedelta(minutes=3), timedelta(minutes=5)
+        asked = Asked(address, energy, self.loop.time(), self.loop.time() + (within + keep).total_seconds())
+        self.story.asked.append(asked)
+
+        async def wait() -> None:
+            calls = process.daemon.engine.calls
+            call = await calls.ensure(address, energy=energy, within=within, keep=keep)
+            ended = await calls.ended(call.call_id)
+            if ended.covered_at is not None:
+                asked.told_at = self.loop.time()
+
+        self._unfinished[process.create_task(wait())] = None
 
     def _heal_host(self, host: Host) -> None:
         host.clock.skew = timedelta(0)

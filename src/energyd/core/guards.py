@@ -11,9 +11,12 @@ from decimal import Decimal
 from energyd import units
 from energyd.core import backoff
 from energyd.model import Guard, Mode, Reason, Situation
+from energyd.policy import EnergyRule
 
 PRICE_GOOD_FOR = timedelta(minutes=15)
 """A price read longer ago than this is not known any more."""
+WITHOUT_FLOOR: timedelta = EnergyRule.model_fields["cooldown"].default
+"""The cool-down of policies that keep no floor."""
 BURN_PRICE_GOOD_FOR = timedelta(hours=12)
 """The burn price changes by a vote, at a maintenance boundary every six hours (tron-energy B1)."""
 
@@ -83,14 +86,15 @@ def _address_accepts(wish: Wish) -> Guard:
 
 def _cooled_down(wish: Wish) -> Guard:
     rule, last = wish.situation.policy.energy, wish.situation.memory.last_order_at
-    if rule is None or last is None:
+    if last is None:
         return Guard(Reason.COOLDOWN, passed=True)
+    cooldown = WITHOUT_FLOOR if rule is None else rule.cooldown
     passed_time = abs(wish.situation.now - last)
     return Guard(
         Reason.COOLDOWN,
-        passed_time >= rule.cooldown,
+        passed_time >= cooldown,
         f"{units.duration_text(passed_time)} since the last order",
-        units.duration_text(rule.cooldown),
+        units.duration_text(cooldown),
     )
 
 
