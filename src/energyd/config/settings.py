@@ -226,9 +226,9 @@ Timeout = Annotated[Duration, at_least(1)]
 class NodeSettings(Shape):
     """The TRON node that is asked."""
 
-    url: Url = "https://api.trongrid.io"
+    url: Annotated[Url, Field(repr=False)] = "https://api.trongrid.io"
     """Any TRON full node's HTTP API."""
-    fallbacks: Annotated[tuple[Url, ...], listed] = ()
+    fallbacks: Annotated[tuple[Url, ...], listed, Field(repr=False)] = ()
     """Asked in this order while the first one fails."""
     api_keys: Annotated[tuple[Secret, ...], listed] = ()
     """Keys for the node, used in turn."""
