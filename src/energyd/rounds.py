@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from random import Random
 
+SOONEST = 0.01
+"""Seconds until a look that took no time can come again: a moment that is rounded away must not make rounds spin."""
+
 Look = Callable[[str], Awaitable[timedelta | None]]
 
 
@@ -128,7 +131,7 @@ class Rounds:
             self._put(address, 0)
         elif again_in is not None:
             took = asyncio.get_running_loop().time() - began
-            self._put(address, max(again_in.total_seconds() - took, 0))
+            self._put(address, max(again_in.total_seconds() - took, 0 if took else SOONEST))
         elif address in self._wanted:
             self._put(address, 0)  # it was taken on again while a look that did not know this was under way
         self._wanted.discard(address)
