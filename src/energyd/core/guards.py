@@ -11,12 +11,11 @@ from decimal import Decimal
 from energyd import units
 from energyd.core import backoff
 from energyd.model import Guard, Mode, Reason, Situation
-from energyd.policy import EnergyRule
 
 PRICE_GOOD_FOR = timedelta(minutes=15)
 """A price read longer ago than this is not known any more."""
-WITHOUT_FLOOR: timedelta = EnergyRule.model_fields["cooldown"].default
-"""The cool-down of policies that keep no floor."""
+WITHOUT_FLOOR = timedelta(seconds=10)
+"""The cool-down of policies that keep no floor: what was ordered before is normally seen by then (netts-api 13.1)."""
 BURN_PRICE_GOOD_FOR = timedelta(hours=12)
 """The burn price changes by a vote, at a maintenance boundary every six hours (tron-energy B1)."""
 
