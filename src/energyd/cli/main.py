@@ -21,6 +21,7 @@ EXIT_INTERRUPTED = 130
 app = typer.Typer(
     name="energyd",
     help="Keeps TRON addresses supplied with rented energy, by policy, and says why.",
+    epilog="Exit status: 0 done; 1 it failed; 2 wrong usage; 78 a configuration or policy fault.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
