@@ -20,9 +20,10 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 
 
 @pytest.fixture(scope="session")
-def lived(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Host:
-    """A host on which `energyd run --once` has placed one order and ended."""
-    host = Host(tmp_path_factory.mktemp("lived") / "host", sandbox.url)
-    done: Done = host.run("run", "--once")
-    assert done.status == 0, done.err
-    return host
+def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    """A host on which `energyd run --once` has placed one order and ended, in a world that no other test changes."""
+    with a_sandbox(tmp_path_factory.mktemp("sandbox-of-lived")) as sandbox:
+        host = Host(tmp_path_factory.mktemp("lived") / "host", sandbox.url)
+        done: Done = host.run("run", "--once")
+        assert done.status == 0, done.err
+        yield host
