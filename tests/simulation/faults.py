@@ -423,17 +423,20 @@ def draw(seed: int) -> Plan:
     storm_seconds = rng.uniform(1800, 5400)
     end = storm_seconds + (CALM - LAST_USE).total_seconds()
     calling = _calling(Random(f"{seed}:calls"), storm_seconds)
+    hosted = _hosted(Random(f"{seed}:host mode"))
     hosts = ("a", "b", "c")[: rng.choice((1, 1, 2, 2, 3))]
     # Another host would look only minutes later at a wallet without a floor; one ledger file has one daemon today.
     asks = ((ASKED_AFTER, "asker", 65_000), (ASKED_AFTER + 5 * (seed % 3), "asker", 70_000))
     return Plan(
         seed=seed,
         hosts=hosts,
-        policies=(*_policies(rng, wallets), *calling),
+        policies=(*_policies(rng, wallets), *calling, *hosted),
         asks=asks if calling and len(hosts) == 1 else (),
         storm=timedelta(seconds=storm_seconds),
         faults=_faults(rng),
-        uses=tuple(use for wallet in wallets for use in _uses(rng, wallet, end)) + _bursts(rng, wallets, end),
+        uses=tuple(use for wallet in wallets for use in _uses(rng, wallet, end))
+        + _bursts(rng, wallets, end)
+        + tuple(use for policy in hosted for use in _uses(Random(f"{seed}:hosted"), policy.wallets[0], end)),
         stake_energy=rng.choice((0, 0, 0, 20_000, 70_000)),
         drift_ppm=rng.choice((0, 2)),
         netts_rps=rng.choice((1, 1, 5)),
@@ -489,6 +492,15 @@ def _calling(rng: Random, storm_seconds: float) -> tuple[PolicyPlan, ...]:
     calm = CallPlan(storm_seconds + CALLED_AFTER, rng.choice(energies), lead=120, hold=120)
     calls = (*stormy, calm)
     return (PolicyPlan("calls", ("caller", "asker"), floor=0, target=0, keep="never", renew_before=90, calls=calls),)
+
+
+def _hosted(rng: Random) -> tuple[PolicyPlan, ...]:
+    """In every third universe a wallet in Host Mode."""
+    if rng.random() < 2 / 3:
+        return ()
+    least = rng.choice((1, 2, 4))
+    cycles = (least, least + rng.choice((0, 3, 8)))
+    return (PolicyPlan("host", ("hosted",), floor=0, target=0, keep="never", cycles=cycles),)
 
 
 def _uses(rng: Random, wallet: str, end: float) -> list[tuple[float, str, int]]:

@@ -64,6 +64,8 @@ RESTART_SECONDS = 5.0
 """What a supervisor waits before it starts a process again that ended by itself."""
 NODE, OTHER_NODE, NETTS = "http://node.sandbox", "http://other.sandbox", "https://netts.sandbox"
 ORDER = f"{NETTS}/apiv2/order1h"
+FIRST_CYCLES = 3
+"""What an address in Host Mode begins with."""
 HOUSEKEEPING_EVERY = timedelta(seconds=20)
 """Instead of the daemon's own five seconds, which would cost more than all its looks at addresses."""
 _ABOUT_TO_LEAVE = "http11.send_request_headers.started"
@@ -104,6 +106,8 @@ class PolicyPlan:
     per_hour: int | None = None
     per_day: int | None = None
     calls: tuple[CallPlan, ...] = ()
+    cycles: tuple[int, int] | None = None
+    """Host Mode: the least number of cycles, and up to how many are ordered."""
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -116,8 +120,13 @@ class PolicyPlan:
         return (
             f"policy: {self.name}\naddresses: [{', '.join(self.addresses)}]\nbudget: {budget}\n"
             + (self._energy_text() if self.floor else "")
+            + (f"host_mode: {{{self._cycles_text()}}}\n" if self.cycles else "")
             + (f"planned_calls: [{', '.join(map(_call_text, enumerate(self.calls)))}]\n" if self.calls else "")
         )
+
+    def _cycles_text(self) -> str:
+        least, most = self.cycles or (0, 0)
+        return f"min_cycles: {least}, top_up_to: {most}, check_every: 2m, max_cycle_price: 9 TRX"
 
     def _energy_text(self) -> str:
         return (
@@ -467,6 +476,9 @@ class Universe:
         self.ledger_file.write_bytes(_empty_ledger())
         for wallet in self.plan.wallets:
             self.world.add_account(addresses.made_up(wallet), stake_energy=self.plan.stake_energy)
+        for policy in self.plan.policies:
+            for address in policy.addresses if policy.cycles else ():
+                self.netts.host_mode.host(address, cycles=FIRST_CYCLES)
         for seconds, wallet, energy in self.plan.uses:
             self.world.plan_use(EPOCH + timedelta(seconds=seconds), addresses.made_up(wallet), energy)
         self.wire.on_event(self._on_wire)
