@@ -273,7 +273,7 @@ async def test_a_key_that_changes_between_two_reads_is_not_believed_until_a_pers
 async def test_a_count_that_does_not_grow_with_an_order_is_doubted_once_and_buys_no_more(stage: Stage) -> None:
     host(stage, cycles=1)
     stage.netts.terms.count_lag = timedelta(days=1000)
-    await stage.live(stage.build(a_fleet()), hours=30)
+    await stage.live(stage.build(a_fleet()), hours=26)
     assert [charge.amount for charge in stage.charged()] == [9]
     assert len(stage.events("cycles.doubted")) == 1
     assert len(stage.events("cycles.missing")) == 1
