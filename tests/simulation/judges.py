@@ -227,10 +227,8 @@ def every_charge_is_in_the_ledger_and_no_other(story: Story) -> Iterator[str]:
             yield f"{charge} is booked as {row['state']}"
         elif key in final and not _cost_agrees(story, row, charge):
             yield f"{charge} is booked with {row['cost_sun']} (quoted {row['cost_max_sun']}) sun"
-    # An older ledger misses orders that are in the account's books, and must think that they are its unclear ones. So
-    # must a host whose clock was set back: what it has bought since seems older than the account as it was read.
-    may_err = story.ledger_changed_at or "clock_jumps" in story.plan.faults
-    for key in sorted(final - charges.keys()) if not may_err else ():
+    # An older ledger misses orders that are in the account's books, and must think that they are its unclear ones.
+    for key in sorted(final - charges.keys()) if not story.ledger_changed_at else ():
         if booked[key]["state"] not in (*NEVER_CHARGED, *UNSETTLED):
             yield f"order {key[:12]} is booked as {booked[key]['state']} and was never charged"
 
