@@ -44,7 +44,7 @@ from energyd.model import (
     Reason,
     Situation,
 )
-from energyd.orders import INQUIRE_EVERY, Buyer, Orders, Seen, intent
+from energyd.orders import INQUIRE_EVERY, Buyer, Orders, Seen
 from energyd.policy import Policy
 from energyd.recall import Recall
 from energyd.telemetry import Log, LogEvent
@@ -347,7 +347,7 @@ class Engine:
         decision = decide(situation, f"{self._rng.getrandbits(64):016x}")
         if decision.action is not Action.RENT:
             return decision, None
-        return decision, intent(decision, situation, key=f"{self._rng.getrandbits(256):064x}", host=self._host)
+        return decision, self._orders.intent(decision, situation, f"{self._rng.getrandbits(256):064x}")
 
     async def read_prices(self) -> None:
         """Read what Netts asks now. Raises NettsUnavailable."""

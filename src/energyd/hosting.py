@@ -41,7 +41,7 @@ from energyd.model import (
     Situation,
     Unclear,
 )
-from energyd.orders import Buyer, Orders, Seen, intent
+from energyd.orders import Buyer, Orders, Seen
 from energyd.policy import Policy
 from energyd.telemetry import Log, LogEvent
 
@@ -276,7 +276,7 @@ class Hosting:
         if decision.action is not Action.ORDER_CYCLES:
             return decision, None, situation.now
         key = f"{self._rng.getrandbits(256):064x}"
-        return decision, intent(decision, situation, key=key, host=self._host), situation.now
+        return decision, self._orders.intent(decision, situation, key), situation.now
 
     def next_look(self, policy: Policy | None, address: str, orders: Iterable[Order]) -> timedelta | None:
         """In how long the cycles want their address to be looked at; None: they do not ask for it."""
@@ -315,7 +315,7 @@ class Hosting:
         if decision.action is not Action.ORDER_CYCLES:
             self._note(decision)
             raise NotPossible(decision.detail)
-        order = intent(decision, situation, key=f"{self._rng.getrandbits(256):064x}", host=self._host)
+        order = self._orders.intent(decision, situation, f"{self._rng.getrandbits(256):064x}")
         await self._write_down()
         try:
             await self._ledger.commit(decision, order, None, situation.now)

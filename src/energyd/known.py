@@ -32,10 +32,11 @@ class Known:
 
     async def read_funds(self) -> None:
         at = asyncio.get_running_loop().time()
-        mark = await self._ledger.quiet_mark()
-        self.funds = await self._account.funds()
+        quiet_mark, asked_mark = await self._ledger.quiet_mark(), await self._ledger.mark()
+        funds = await self._account.funds()
+        self.funds = replace(funds, asked_mark=asked_mark, heard_mark=await self._ledger.mark())
         self.funds_at = at
-        await self._recall.compare(self.funds, mark)
+        await self._recall.compare(self.funds, quiet_mark)
 
     async def read_prices(self, *, cycles: bool) -> None:
         """What Netts asks now; with `cycles`, for those too."""

@@ -121,6 +121,10 @@ class Funds:
     spent_total_sun: int | None = None
     delegations: int | None = None
     energy_total: int | None = None
+    asked_mark: int | None = None
+    """The ledger's newest order event when the account was asked: what was settled by then is in these figures."""
+    heard_mark: int | None = None
+    """The same when its answer was there: what was sent later is not in them."""
 
 
 class CyclesKnown(StrEnum):
@@ -209,17 +213,23 @@ NEVER_CHARGED = (OrderState.DROPPED, OrderState.REFUSED, OrderState.NOT_PLACED)
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """The world just before an order; what is not known is None."""
+    """The world just before an order; what is not known is None.
+
+    What came before it and what since is told by what the ledger knew then, never by clocks, which may be set back.
+    """
 
     taken_at: datetime
     energy_limit: int | None = None
+    rentals: tuple[str, ...] = ()
+    """The keys of the rentals of the address that had come by then, also of those whose hour was over already."""
     cycles: int | None = None
-    balance_sun: int | None = None
-    spent_total_sun: int | None = None
-    funds_read_at: datetime | None = None
-    """When the account was read: earlier than `taken_at`, because it is read every few minutes only."""
     cycles_key: str = ""
     """The key of the answer under which the count of cycles stood."""
+    balance_sun: int | None = None
+    spent_total_sun: int | None = None
+    asked_mark: int | None = None
+    """The marks of the account (see `Funds`), which is read every few minutes only."""
+    heard_mark: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,6 +320,19 @@ class Unclear:
 
 
 Outcome = Accepted | Refused | Unclear
+
+
+@dataclass(frozen=True, slots=True)
+class Spend:
+    """An order that takes money from the account, and where in the ledger it was sent and settled.
+
+    Both are numbers of order events, to be compared with the marks of `Funds`.
+    """
+
+    order: Order
+    sent: int
+    settled: int | None
+    """None while its fate is open."""
 
 
 @dataclass(frozen=True, slots=True)

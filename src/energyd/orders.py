@@ -65,39 +65,6 @@ class Seen:
     is_hosted: bool = False
 
 
-def intent(decision: Decision, situation: Situation, *, key: str, host: str) -> Order:
-    """The order that a decision asks for, with the world as it is before it."""
-    assert decision.cost_sun is not None
-    return Order(
-        key=key,
-        kind=decision.kind,
-        address=decision.address,
-        policy=decision.policy,
-        decision_id=decision.decision_id,
-        state=OrderState.INTENDED,
-        energy=decision.energy,
-        cycles=decision.cycles,
-        cost_max_sun=decision.cost_sun,
-        baseline=_baseline(situation),
-        host=host,
-        intended_at=situation.now,
-        changed_at=situation.now,
-    )
-
-
-def _baseline(situation: Situation) -> Baseline:
-    reading, funds, cycles = situation.reading, situation.funds, situation.cycles
-    return Baseline(
-        taken_at=situation.now,
-        energy_limit=reading.energy_limit if isinstance(reading, Reading) else None,
-        cycles=cycles.remaining if cycles else None,
-        cycles_key=cycles.key if cycles else "",
-        balance_sun=funds.balance_sun if funds else None,
-        spent_total_sun=funds.spent_total_sun if funds else None,
-        funds_read_at=funds.read_at if funds else None,
-    )
-
-
 class Orders:
     """Carries orders. One address is carried by one tick at a time."""
 
@@ -123,6 +90,40 @@ class Orders:
         self._longest_flight = max(self._longest_flight, life.longest_flight(request_deadline))
 
     # --- act ----------------------------------------------------------------------------------------------------------
+
+    def intent(self, decision: Decision, situation: Situation, key: str) -> Order:
+        """The order that a decision asks for, with the world as it is before it."""
+        assert decision.cost_sun is not None
+        return Order(
+            key=key,
+            kind=decision.kind,
+            address=decision.address,
+            policy=decision.policy,
+            decision_id=decision.decision_id,
+            state=OrderState.INTENDED,
+            energy=decision.energy,
+            cycles=decision.cycles,
+            cost_max_sun=decision.cost_sun,
+            baseline=self._baseline(situation),
+            host=self._ledger.host,
+            intended_at=situation.now,
+            changed_at=situation.now,
+        )
+
+    def _baseline(self, situation: Situation) -> Baseline:
+        reading, funds, cycles = situation.reading, situation.funds, situation.cycles
+        came = (rental.key for rental in situation.memory.rentals if rental.delivered_at or rental.key in self._shown)
+        return Baseline(
+            taken_at=situation.now,
+            energy_limit=reading.energy_limit if isinstance(reading, Reading) else None,
+            rentals=tuple(came),
+            cycles=cycles.remaining if cycles else None,
+            cycles_key=cycles.key if cycles else "",
+            balance_sun=funds.balance_sun if funds else None,
+            spent_total_sun=funds.spent_total_sun if funds else None,
+            asked_mark=funds.asked_mark if funds else None,
+            heard_mark=funds.heard_mark if funds else None,
+        )
 
     async def send(self, order: Order, buyer: Buyer) -> Order:
         now = self._now()
@@ -241,7 +242,8 @@ class Orders:
         if not isinstance(seen.reading, Reading):
             return order
         rentals = (await self._ledger.memory(order.address, order.policy, self._now())).rentals
-        if any(other.key in self._shown and other.intended_at > order.intended_at for other in rentals):
+        newer = rentals[[rental.key for rental in rentals].index(order.key) + 1 :]
+        if any(other.key in self._shown for other in newer):
             return order  # what has risen is about to be put down to a newer one
         came = supply.arrived(order, seen.reading, rentals)
         if not supply.is_whole(order, came, seen.reading.energy_limit):
@@ -323,8 +325,9 @@ class Orders:
     async def _judge(self, order: Order, seen: Seen) -> tuple[Verdict, str]:
         since = self._unresolved_since.setdefault(order.key, seen.began)
         over_at = since + self._longest_flight.total_seconds()
-        funds = await self._funds_after(order, over_at)
-        spends = await self._other_spends(order)
+        funds = await self._funds_after(since, over_at)
+        mark = order.baseline.asked_mark
+        spends = () if mark is None else await self._ledger.spends(mark)
         memory = await self._ledger.memory(order.address, order.policy, self._now())
         after = evidence.After(
             flight_over=seen.began >= over_at,
@@ -333,23 +336,17 @@ class Orders:
             funds=funds,
             is_hosted=seen.is_hosted,
         )
-        was_open = await self._ledger.was_open(order.baseline.funds_read_at or order.baseline.taken_at)
-        return evidence.judge(order, after, memory.rentals, spends, was_open=was_open)
+        return evidence.judge(order, after, memory.rentals, spends)
 
-    async def _other_spends(self, order: Order) -> list[Order]:
-        """Every other order of the account that was sent since the account was read for the baseline."""
-        since = order.baseline.funds_read_at or order.baseline.taken_at
-        found = await self._ledger.orders(since=since - life.SEND_WITHIN)
-        return [other for other in found if other.key != order.key and other.sent_at and other.sent_at >= since]
+    async def _funds_after(self, since: float, over_at: float) -> Funds | None:
+        """The account as read since the order was known to be unclear, and once the longest flight is over, since then.
 
-    async def _funds_after(self, order: Order, over_at: float) -> Funds | None:
-        """The account as read since the order was sent, and once the longest flight is over, since then."""
+        Both are moments of the event loop's clock.
+        """
         clock = asyncio.get_running_loop().time()
         old = clock - self._known.funds_at >= INQUIRE_EVERY.total_seconds()
         if old or self._known.funds_at < over_at <= clock:
             with contextlib.suppress(NettsUnavailable):
                 await self._known.read_funds()
-        known, sent_at = self._known, order.sent_at or order.intended_at
-        if known.funds is None or known.funds.read_at < sent_at:
-            return None
-        return None if over_at <= clock and known.funds_at < over_at else known.funds
+        needed_at = over_at if over_at <= clock else since
+        return self._known.funds if self._known.funds_at >= needed_at else None

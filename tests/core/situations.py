@@ -1,5 +1,6 @@
 """Small builders: a policy, a reading, an order, a situation; a test names only the figures that it is about."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -70,9 +71,10 @@ def an_order(
     state: OrderState = OrderState.PLACED,
     sent_at: datetime = NOW,
     baseline: int | None = 0,
+    before: Sequence[Order] = (),
     **changes: Any,
 ) -> Order:
-    """A rental sent at a moment, before which the chain showed `baseline` as the energy limit."""
+    """A rental sent at a moment, when the chain showed `baseline` as the energy limit and other rentals had come."""
     plain = Order(
         key=f"{sent_at:%d%H%M%S}-{energy}",
         kind=OrderKind.RENTAL,
@@ -81,7 +83,7 @@ def an_order(
         decision_id="d",
         state=state,
         cost_max_sun=(energy or 0) * 30,
-        baseline=Baseline(sent_at, energy_limit=baseline),
+        baseline=Baseline(sent_at, baseline, tuple(other.key for other in before)),
         host="host",
         intended_at=sent_at,
         changed_at=sent_at,

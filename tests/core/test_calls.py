@@ -223,7 +223,7 @@ def test_a_call_whose_energy_was_never_there_tolerates_no_drift() -> None:
 
 def test_the_sources_add_up_to_the_supply() -> None:
     ending = an_order(key="1" * 64, state=OrderState.DELIVERED, sent_at=NOW - minutes(59), energy=65_000, baseline=0)
-    coming = an_order(key="2" * 64, state=OrderState.PLACED, energy=70_000, baseline=65_000)
+    coming = an_order(key="2" * 64, state=OrderState.PLACED, energy=70_000, baseline=65_000, before=[ending])
     decision = decided(limit=65_000, memory=Memory(rentals=(ending, coming)))
     assert sum(source.energy for source in decision.sources) == decision.supply
     assert [source.what for source in decision.sources] == ["on chain", "on its way", "ends"]

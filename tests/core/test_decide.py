@@ -89,7 +89,10 @@ RENTS: dict[str, tuple[dict[str, Any], int]] = {
     "only one of two rentals is about to end": (
         {
             "reading": a_reading(125_000),
-            "memory": remembering(ending_in(seconds(60)), ending_in(minutes(40), energy=60_000, baseline=65_000)),
+            "memory": remembering(
+                ending_in(seconds(60)),
+                ending_in(minutes(40), energy=60_000, baseline=65_000, before=[ending_in(seconds(60))]),
+            ),
         },
         71_000,
     ),
@@ -432,6 +435,7 @@ energies = st.integers(0, 400_000) | st.sampled_from([0, 1, 60_999, 61_000, 65_0
 moments = st.integers(-7200, 7200).map(lambda offset: NOW + seconds(offset))
 maybe_sun = st.none() | st.integers(0, 10**9)
 states = st.sampled_from(sorted(OrderState))
+KEYS = [f"{number:064x}" for number in range(8)]
 
 
 @st.composite
@@ -440,10 +444,10 @@ def orders(draw: st.DrawFn, state: st.SearchStrategy[OrderState] = states) -> Or
     order = an_order(draw(st.none() | energies), draw(state), sent_at, draw(st.none() | energies))
     return replace(
         order,
-        key=f"{draw(st.integers(0, 2**32)):x}",
+        key=draw(st.sampled_from(KEYS)),
         sent_at=draw(st.none() | st.just(sent_at)),
         delivered_at=draw(st.none() | moments),
-        baseline=Baseline(draw(moments), order.baseline.energy_limit),
+        baseline=Baseline(draw(moments), order.baseline.energy_limit, draw(st.sets(st.sampled_from(KEYS)).map(tuple))),
         cost_max_sun=draw(st.integers(0, 10**9)),
         cost_sun=draw(maybe_sun),
     )

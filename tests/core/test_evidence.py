@@ -19,15 +19,18 @@ from energyd.model import (
     OrderKind,
     OrderState,
     Reading,
+    Spend,
     Verdict,
 )
 
-from .situations import ADDRESS, NOW, TRX, a_reading, an_order, minutes, seconds
+from .situations import ADDRESS, NOW, TRX, a_reading, an_order, minutes
 
 PLACED, NOT_PLACED = Verdict.PLACED, Verdict.NOT_PLACED
 TOO_EARLY, CANNOT_TELL = Verdict.TOO_EARLY, Verdict.CANNOT_TELL
 READ_AT = NOW + minutes(2)
-BEFORE = Baseline(NOW, energy_limit=10_000, balance_sun=100 * TRX, spent_total_sun=500 * TRX, funds_read_at=NOW)
+ASKED, HEARD, ASKED_AGAIN = 100, 110, 200
+"""Marks in the ledger: of the account in the baseline, and of the account as it was read after the order."""
+BEFORE = Baseline(NOW, 10_000, balance_sun=100 * TRX, spent_total_sun=500 * TRX, asked_mark=ASKED, heard_mark=HEARD)
 
 
 def unclear(**changes: Any) -> Order:
@@ -36,29 +39,37 @@ def unclear(**changes: Any) -> Order:
     return replace(plain, **({"baseline": BEFORE} | changes))
 
 
-def another(cost_sun: int | None = 3 * TRX, state: OrderState = OrderState.PLACED, **changes: Any) -> Order:
-    """An order for another address, written down half a minute later."""
-    plain = an_order(100_000, state, NOW + seconds(30), address="T-other", cost_sun=cost_sun, cost_max_sun=3 * TRX)
-    return replace(plain, **changes)
+def another(
+    cost_sun: int | None = 3 * TRX,
+    state: OrderState = OrderState.PLACED,
+    *,
+    sent: int = HEARD + 1,
+    settled: int = ASKED_AGAIN,
+    **changes: Any,
+) -> Spend:
+    """An order for another address. Its moments lie an hour back: the clock has been set since, and proves nothing."""
+    plain = an_order(100_000, state, NOW - minutes(60), address="T-other", cost_sun=cost_sun, cost_max_sun=3 * TRX)
+    return Spend(replace(plain, **changes), sent, None if state in UNSETTLED else settled)
 
 
 def funds(charged: int = 0, deposited: int = 0, *, counted: bool = True) -> Funds:
     """The account after charges and deposits; `counted` where it tells its spent total."""
-    return Funds(100 * TRX + deposited - charged, READ_AT, 500 * TRX + charged if counted else None)
+    spent_total = 500 * TRX + charged if counted else None
+    return Funds(100 * TRX + deposited - charged, READ_AT, spent_total, asked_mark=ASKED_AGAIN, heard_mark=ASKED_AGAIN)
 
 
 def after(reading: Reading | None = None, account: Funds | None = None, **changes: Any) -> After:
     return replace(After(flight_over=True, reading=reading, funds=account), **changes)
 
 
-def verdict(order: Order, world: After, *spends: Order, rentals: tuple[Order, ...] = ()) -> Verdict:
+def verdict(order: Order, world: After, *spends: Spend, rentals: tuple[Order, ...] = ()) -> Verdict:
     return judge(order, world, rentals, spends)[0]
 
 
 SAME, ROSE, HALF = a_reading(10_000, at=READ_AT), a_reading(75_050, at=READ_AT), a_reading(40_000, at=READ_AT)
 LESS = a_reading(2_000, at=READ_AT)
 UNCOUNTED = {"baseline": replace(BEFORE, spent_total_sun=None)}
-SETTLED_LATE: dict[str, Any] = {"changed_at": READ_AT + seconds(1)}
+SETTLED_LATE = {"settled": ASKED_AGAIN + 1}
 
 
 @pytest.mark.parametrize(
@@ -115,9 +126,18 @@ def test_two_witnesses_and_their_verdict(world: After, expected: Verdict) -> Non
         (0, [another(None, OrderState.REFUSED, **SETTLED_LATE)], NOT_PLACED),
         # more is explained than has left: the account is behind
         (0, [another()], CANNOT_TELL),
+        # one that was settled before the account was read for the baseline is in there and explains nothing
+        (0, [another(sent=ASKED - 1, settled=ASKED)], NOT_PLACED),
+        (2 * TRX, [another(2 * TRX, sent=ASKED - 1, settled=ASKED)], PLACED),
+        # nobody knows whether one that was open then is in there
+        (2 * TRX, [another(2 * TRX, sent=ASKED - 1, settled=ASKED + 1)], CANNOT_TELL),
+        (2 * TRX, [another(2 * TRX, sent=HEARD)], CANNOT_TELL),
+        (2 * TRX, [another(None, OrderState.UNRESOLVED, sent=ASKED)], CANNOT_TELL),
+        (0, [another(2 * TRX, sent=HEARD)], NOT_PLACED),
+        (4 * TRX, [another(2 * TRX, sent=HEARD)], CANNOT_TELL),
     ],
 )
-def test_our_other_orders_explain_what_left_the_account(charged: int, spends: list[Order], expected: Verdict) -> None:
+def test_our_other_orders_explain_what_left_the_account(charged: int, spends: list[Spend], expected: Verdict) -> None:
     assert verdict(unclear(), after(SAME, funds(charged)), *spends) is expected
 
 
@@ -148,11 +168,12 @@ def test_without_a_baseline_nothing_is_known_not_to_have_happened() -> None:
 
 def test_a_rental_that_ended_meanwhile_does_not_hide_the_new_one() -> None:
     old = an_order(10_000, OrderState.EXPIRED, NOW - timedelta(hours=1))
+    order = unclear(baseline=replace(BEFORE, rentals=(old.key,)))
     late = NOW + minutes(5)
     came = after(a_reading(65_000, at=late), funds())
-    assert verdict(unclear(), came, rentals=(old,)) is PLACED
+    assert verdict(order, came, rentals=(old,)) is PLACED
     gone = after(a_reading(0, at=late), funds())
-    assert verdict(unclear(), gone, rentals=(old,)) is NOT_PLACED
+    assert verdict(order, gone, rentals=(old,)) is NOT_PLACED
 
 
 # --- Host Mode -------------------------------------------------------------------------------------------------------
@@ -192,10 +213,10 @@ def test_the_sentence_names_both_witnesses() -> None:
 
 
 @dataclass(frozen=True)
-class Spend:
-    """Another order of the account: what we know of it, and what really happened until the account was read."""
+class Other:
+    """Another order of the account: what we know of it, and what really left between the two readings for it."""
 
-    order: Order
+    known: Spend
     charged: int
 
 
@@ -205,26 +226,29 @@ def even(number: int) -> int:
 
 
 @st.composite
-def spends(draw: st.DrawFn, number: int) -> Spend:
+def other_orders(draw: st.DrawFn, number: int) -> Other:
     quote = draw(st.integers(1, 20 * TRX))
     state = draw(st.sampled_from(OrderState))
     real = draw(st.integers(-(-3 * quote // 8), quote).map(even))
-    order = another(
-        None,
-        state,
-        key=f"other-{number}",
-        cost_max_sun=quote,
-        changed_at=draw(st.sampled_from([NOW + seconds(40), READ_AT + seconds(1)])),
-    )
-    if state in NEVER_CHARGED:
-        return Spend(order, 0)
-    if state in UNSETTLED:
-        return Spend(order, draw(st.sampled_from([0, real])))
-    told = replace(order, cost_sun=draw(st.sampled_from([None, real])))
-    return Spend(told, real if told.changed_at <= READ_AT else draw(st.sampled_from([0, real])))
+    told = draw(st.sampled_from([None, real]))
+    sent = draw(st.sampled_from([ASKED - 5, ASKED + 5, HEARD + 5]))
+    settled = draw(st.sampled_from([sent + 1, ASKED_AGAIN - 1, ASKED_AGAIN + 1]))
+    known = another(told, state, sent=sent, settled=settled, key=f"other-{number}", cost_max_sun=quote)
+    return Other(known, draw(st.sampled_from(possible_charges(known, real))))
 
 
-others = st.integers(0, 4).flatmap(lambda count: st.tuples(*map(spends, range(count))))
+def possible_charges(known: Spend, real: int) -> list[int]:
+    """What may have left the account between its two readings for another order that costs `real`."""
+    if known.order.state in NEVER_CHARGED:
+        return [0]
+    if known.settled is not None and known.settled <= ASKED:
+        return [0]
+    if known.sent > HEARD and known.settled is not None and known.settled <= ASKED_AGAIN:
+        return [real]
+    return [0, real]
+
+
+others = st.integers(0, 4).flatmap(lambda count: st.tuples(*map(other_orders, range(count))))
 charges = st.integers(TRX // 2, 2 * TRX).map(even)
 """From half the quote to twice of it."""
 limits = st.integers(0, 200_000)
@@ -239,7 +263,7 @@ limits = st.integers(0, 200_000)
     st.booleans(),
 )
 def test_an_order_that_was_charged_is_never_found_not_placed(  # noqa: PLR0917 - hypothesis gives them in order
-    of_others: tuple[Spend, ...],
+    of_others: tuple[Other, ...],
     charge: int,
     deposit: int,
     limit: int,
@@ -247,17 +271,17 @@ def test_an_order_that_was_charged_is_never_found_not_placed(  # noqa: PLR0917 -
     over: bool,  # noqa: FBT001 - the same
 ) -> None:
     """Whatever the chain shows: late delivery, drift, other people's delegations, a rental taken back."""
-    charged = charge + sum(spend.charged for spend in of_others)
+    charged = charge + sum(other.charged for other in of_others)
     world = after(a_reading(limit, at=READ_AT), funds(charged, deposit, counted=counted), flight_over=over)
-    assert verdict(unclear(), world, *(spend.order for spend in of_others)) is not NOT_PLACED
+    assert verdict(unclear(), world, *(other.known for other in of_others)) is not NOT_PLACED
 
 
 @given(others, limits, st.integers(0, 10 * TRX))
 def test_not_placed_is_never_said_before_the_flight_is_over(
-    of_others: tuple[Spend, ...], limit: int, charged: int
+    of_others: tuple[Other, ...], limit: int, charged: int
 ) -> None:
     world = after(a_reading(limit, at=READ_AT), funds(charged), flight_over=False)
-    assert verdict(unclear(), world, *(spend.order for spend in of_others)) in (PLACED, TOO_EARLY)
+    assert verdict(unclear(), world, *(other.known for other in of_others)) in (PLACED, TOO_EARLY)
 
 
 @given(limits, st.integers(0, 10 * TRX), st.booleans())

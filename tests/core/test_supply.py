@@ -178,7 +178,7 @@ def test_a_paid_order_without_a_limit_before_it_is_compared_with_our_own_rentals
 
 OLD = an_order(60_000, DELIVERED, NOW - HOUR + seconds(90))
 """A rental that ends 90 s after `NOW`, when the new one was ordered."""
-NEW = an_order(65_000, PLACED, NOW, baseline=60_000)
+NEW = an_order(65_000, PLACED, NOW, baseline=60_000, before=[OLD])
 OLD_EXPIRED = an_order(60_000, EXPIRED, NOW - HOUR + seconds(90))
 
 
@@ -205,7 +205,7 @@ def test_a_rental_that_ends_meanwhile_does_not_hide_the_new_one_or_pass_for_it(
 
 
 def test_a_rental_that_had_gone_early_before_the_order_is_not_added_back() -> None:
-    new = an_order(65_000, PLACED, NOW, baseline=0)
+    new = an_order(65_000, PLACED, NOW, baseline=0, before=[OLD_EXPIRED])
     assert arrived(new, a_reading(0, at=NOW + minutes(30)), (OLD_EXPIRED, new)) == 0
     assert arrived(new, a_reading(65_000, at=NOW + minutes(30)), (OLD_EXPIRED, new)) == 65_000
 
@@ -251,6 +251,6 @@ def test_own_stake_does_not_make_the_end_of_a_rental_look_like_an_arrival(limit:
         61_000, OrderState.DELIVERED, sent_at=NOW - minutes(60) - seconds(2), baseline=70_000, key="a" * 64
     )
     running = an_order(61_000, OrderState.DELIVERED, sent_at=NOW - minutes(10), baseline=131_000, key="b" * 64)
-    order = an_order(61_000, sent_at=NOW, baseline=131_000, key="c" * 64)
+    order = an_order(61_000, sent_at=NOW, baseline=131_000, before=[ended, running], key="c" * 64)
     reading = a_reading(limit, at=NOW + minutes(3))
     assert arrived(order, reading, [ended, running]) == came

@@ -66,9 +66,9 @@ class Life:
         decision = decide(self.situation(reading, now), "d")
         self.decisions.append((now, decision.action))
         if decision.action is Action.RENT:
-            self.orders.append(
-                replace(an_order(decision.energy, OrderState.PLACED, now, reading.energy_limit), key=f"{now:%H%M%S%f}")
-            )
+            came = [order for order in self.orders if order.delivered_at]
+            plain = an_order(decision.energy, OrderState.PLACED, now, reading.energy_limit, came)
+            self.orders.append(replace(plain, key=f"{now:%H%M%S%f}"))
 
     def carried(self, order: Order, reading: Reading, now: datetime) -> Order:
         match next_step(order, now):

@@ -53,7 +53,7 @@ class Story:
             decision_id=decision.decision_id,
             state=OrderState.INTENDED,
             cost_max_sun=cost,
-            baseline=Baseline(self.now, balance_sun=50_000_000, funds_read_at=self.now - timedelta(minutes=2)),
+            baseline=Baseline(self.now, balance_sun=50_000_000, asked_mark=0, heard_mark=0),
             host=self.ledger.host,
             intended_at=self.now,
             changed_at=self.now,

@@ -29,7 +29,7 @@ def budget(**limits: str) -> Budget:
 
 
 async def test_an_order_reads_back_as_it_was_written(story: Any) -> None:
-    order = await story.intend(baseline=Baseline(story.now, 5, 6, 7, 8, story.now - LATER), retry_after=LATER)
+    order = await story.intend(baseline=Baseline(story.now, 5, ("a", "b"), 6, "key", 7, 8, 9, 10), retry_after=LATER)
     assert await story.ledger.order(order.key) == order
     assert await story.ledger.open_orders(ALICE) == (order,)
     (decision,) = await story.ledger.decisions()
@@ -290,7 +290,7 @@ def test_a_length_of_time_is_stored_exactly(span: timedelta) -> None:
     assert column.process_result_value(stored, dialect) == span  # type: ignore[arg-type] # the same
 
 
-@given(st.builds(Baseline, moments, sun, sun, sun, sun, st.none() | moments))
+@given(st.builds(Baseline, moments, sun, st.lists(st.text()).map(tuple), sun, st.text(), sun, sun, sun, sun))
 @settings(max_examples=200)
 def test_a_baseline_is_stored_exactly(baseline: Baseline) -> None:
     column, dialect = Json(Baseline), None
@@ -305,3 +305,36 @@ async def test_a_moment_without_a_time_zone_is_refused(story: Any) -> None:
 
 def test_the_columns_of_orders_are_the_fields_of_an_order() -> None:
     assert {column.name for column in orders.c} == {each.name for each in fields(Order)}
+
+
+# --- before and since, by what is written and not by clocks ---------------------------------------------------------
+
+
+async def test_orders_stand_as_they_were_written_down_although_the_clock_was_set_back(story: Any) -> None:
+    first = await story.place()
+    story.now -= timedelta(minutes=5)
+    second = await story.place()
+    memory = await story.ledger.memory(ALICE, "payouts", story.now)
+    assert memory.rentals == (first, second) == await story.ledger.open_orders(ALICE)
+
+
+async def test_the_spends_since_a_mark_are_those_sent_later_and_those_whose_fate_was_open_then(story: Any) -> None:
+    await story.place()
+    unclear = await story.send(BOB)
+    mark = await story.ledger.mark()
+    story.now -= timedelta(minutes=5)
+    later = await story.place()
+    await story.intend("TNever")
+    found = {spend.order.key: spend for spend in await story.ledger.spends(mark)}
+    assert list(found) == [unclear.key, later.key]
+    assert (found[unclear.key].sent, found[unclear.key].settled) == (mark, None)
+    assert mark < found[later.key].sent < (found[later.key].settled or 0)
+
+
+async def test_what_was_settled_by_a_mark_is_no_spend_since_whatever_happens_to_it_later(story: Any) -> None:
+    order = await story.place()
+    mark = await story.ledger.mark()
+    await story.ledger.record(order, Event.SEEN, story.now)
+    assert await story.ledger.spends(mark) == ()
+    (found,) = await story.ledger.spends(mark - 1)
+    assert (found.order.state, found.settled) == (OrderState.DELIVERED, mark)

@@ -278,7 +278,7 @@ def _cycles_left(story: Story, address: str, at: float) -> int:
 
 @judge
 def cycles_are_bought_once_for_a_shortfall(story: Story) -> Iterator[str]:
-    charges = {charge.idempotency_key: charge for charge in story.netts.charges if charge.kind == "time/order"}
+    charges = {charge.idempotency_key: charge for charge in story.netts.charges if charge.kind == "cycles"}
     earlier: dict[str, list[Charge]] = defaultdict(list)
     for line in story.lines:
         charge = charges.get(line.fields.get("order_key"))

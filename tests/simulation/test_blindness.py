@@ -107,7 +107,7 @@ async def everybody_needs_energy_at_once(world: Universe) -> None:
     await asyncio.sleep(10**6)
 
 
-@reveals("no_referee", hosts=("a", "b", "c"), wallets=4, per_hour=100)
+@reveals("no_referee", hosts=("a", "b", "c"), wallets=8, per_hour=100)
 async def several_hosts_look_at_once(world: Universe) -> None:
     await everybody_needs_energy_at_once(world)
 

@@ -309,6 +309,27 @@ def test_a_clock_that_jumps_does_not_shorten_the_longest_flight(minutes: int) ->
     live(timeline)
 
 
+def test_a_clock_that_is_set_back_does_not_let_an_older_order_explain_a_later_charge() -> None:
+    blind = PolicyPlan("blind", ("two",), target=65_000, check_every=20, on_unknown="assume_empty")
+
+    async def timeline(world: Universe) -> None:
+        process = world.hosts[0].living
+        assert process is not None
+        await process.ledger.pause("blind", None, None, "until the account was read again", world.loop.now())
+        await at(30)
+        world.hosts[0].clock.skew = timedelta(minutes=-5)
+        world.clocks_moved()
+        await at(320)
+        world.netts.mood("charge_then_hang", "order1h", times=1)
+        await process.ledger.resume("blind", None, world.loop.now())
+        await to_the_end()
+
+    plan = Plan("set back", policies=(*ONE, blind), storm=timedelta(minutes=15), calm=timedelta(minutes=1))
+    story, _ = universe.run(plan, timeline, judges.verdict)
+    assert [charge.address for charge in story.netts.charges] == [made_up("one"), made_up("two")]
+    assert [line["outcome"] for line in events(story, "order.resolved")] == ["placed"]
+
+
 def test_a_pause_in_mid_flight_does_not_stop_the_search_for_the_order() -> None:
     async def timeline(world: Universe) -> None:
         world.netts.mood("charge_then_hang", "order1h", times=1)

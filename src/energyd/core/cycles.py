@@ -98,7 +98,7 @@ def _used(order: Order, reading: Reading | None, rentals: Sequence[Order]) -> in
     before = order.baseline
     if reading is None or before.energy_limit is None:
         return 0
-    came = (rental for rental in rentals if rental.delivered_at is not None and rental.delivered_at > before.taken_at)
+    came = (rental for rental in rentals if rental.delivered_at is not None and rental.key not in before.rentals)
     rise = reading.energy_limit - before.energy_limit - sum(rental.energy or 0 for rental in came)
     return max((rise + CYCLE_ENERGY // 2) // CYCLE_ENERGY, 0)
 

@@ -23,7 +23,6 @@ from enum import Enum
 from energyd.core import supply
 from energyd.model import (
     NEVER_CHARGED,
-    UNSETTLED,
     Cycles,
     CyclesKnown,
     Funds,
@@ -31,6 +30,7 @@ from energyd.model import (
     OrderKind,
     OrderState,
     Reading,
+    Spend,
     Verdict,
 )
 
@@ -56,17 +56,14 @@ class After:
     """The address is in Host Mode, so Netts delegates to it by itself, too."""
 
 
-def judge(
-    order: Order, after: After, rentals: Sequence[Order], spends: Sequence[Order], *, was_open: bool = False
-) -> tuple[Verdict, str]:
+def judge(order: Order, after: After, rentals: Sequence[Order], spends: Sequence[Spend]) -> tuple[Verdict, str]:
     """The verdict, and one sentence of the figures that it rests on.
 
-    `rentals` are the address's own rentals (see core/supply.py), `spends` every other order of the whole account that
-    was sent since the baseline was taken, whatever became of it; `was_open` says that the fate of yet another one was
-    open when the account was read for it, so that its charge may have come before or after.
+    `rentals` are the address's own rentals (see core/supply.py), `spends` at least those orders of the whole account
+    that were not settled yet when it was asked for the baseline, or were sent since, whatever became of them.
     """
     grown = _chain(order, after, rentals) if order.kind is OrderKind.RENTAL else _cycles(order, after)
-    charged = _account(order, after, spends, was_open=was_open)
+    charged = _account(order, after, [spend for spend in spends if spend.order.key != order.key])
     said = f"{_thing(order)} says {grown.value}, the account says {charged.value}"
     if Testimony.PLACED in (grown, charged):
         return Verdict.PLACED, said
@@ -116,7 +113,7 @@ def _cycles(order: Order, after: After) -> Testimony:
     return Testimony.PLACED if now.remaining > before else Testimony.NOT_PLACED
 
 
-def _account(order: Order, after: After, spends: Sequence[Order], *, was_open: bool) -> Testimony:
+def _account(order: Order, after: After, others: Sequence[Spend]) -> Testimony:
     """What left the account since the baseline beyond what our other orders explain.
 
     Half the expected cost tells a charge from a rounding. Another order explains only what it has certainly taken: so
@@ -124,30 +121,40 @@ def _account(order: Order, after: After, spends: Sequence[Order], *, was_open: b
     that became unclear together do not wait for each other. Money that came in hides money that left: the spent
     total, which only rises, is asked first, and a balance proves that nothing left only where it did not move.
     """
+    asked, heard = order.baseline.asked_mark, order.baseline.heard_mark
     left = None if after.funds is None else _left_account(order, after.funds)
-    if left is None or after.funds is None:
+    if left is None or after.funds is None or asked is None or heard is None:
         return Testimony.NOTHING
-    unexplained = left - sum(_taken(other, after.funds) for other in spends)
+    since = [other for other in others if other.sent > heard]
+    unexplained = left - sum(_taken(other, after.funds) for other in since)
     if 2 * unexplained >= order.cost_max_sun:
-        is_told = not was_open and all(_is_told(other, after.funds) for other in spends)
+        # Of an order that was open when the baseline was taken nobody knows whether its charge is in there.
+        was_open = any(other.sent <= heard and not _is_settled(other, asked) for other in others)
+        is_told = not was_open and all(_is_told(other, after.funds) for other in since)
         return Testimony.PLACED if is_told else Testimony.NOTHING
     if unexplained == 0 or (_is_counted(order, after.funds) and 2 * abs(unexplained) < order.cost_max_sun):
         return Testimony.NOT_PLACED
     return Testimony.NOTHING
 
 
-def _taken(other: Order, funds: Funds) -> int:
+def _taken(other: Spend, funds: Funds) -> int:
     """What an order has at least taken, in sun, from the account as it was read; its price may fall after the quote."""
-    if other.state in (*UNSETTLED, *NEVER_CHARGED) or other.changed_at > funds.read_at:
+    spent = other.order
+    if spent.state in NEVER_CHARGED or not _is_settled(other, funds.asked_mark):
         return 0
-    return other.cost_max_sun * 3 // 4 if other.cost_sun is None else other.cost_sun
+    return spent.cost_max_sun * 3 // 4 if spent.cost_sun is None else spent.cost_sun
 
 
-def _is_told(other: Order, funds: Funds) -> bool:
+def _is_told(other: Spend, funds: Funds) -> bool:
     """Whether that is all it has taken; one that was only shown to be placed may have cost more than was quoted."""
-    if other.state in NEVER_CHARGED:
+    if other.order.state in NEVER_CHARGED:
         return True
-    return other.state not in UNSETTLED and other.cost_sun is not None and other.changed_at <= funds.read_at
+    return other.order.cost_sun is not None and _is_settled(other, funds.asked_mark)
+
+
+def _is_settled(other: Spend, mark: int | None) -> bool:
+    """Whether the fate of an order was known at a mark."""
+    return other.settled is not None and mark is not None and other.settled <= mark
 
 
 def _is_counted(order: Order, funds: Funds) -> bool:

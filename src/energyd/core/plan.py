@@ -182,12 +182,12 @@ class _Address:
                 state=OrderState.DELIVERED,
                 energy=decision.energy,
                 cost_max_sun=decision.cost_sun,
-                baseline=Baseline(now, self.reading.energy_limit),
+                baseline=Baseline(now, self.reading.energy_limit, tuple(rental.key for rental in self.rentals)),
                 host="plan",
                 intended_at=now,
                 changed_at=now,
                 sent_at=now,
-                delivered_at=now + timedelta(seconds=1),  # later than its baseline, as it always is
+                delivered_at=now,
             )
         )
         self.reading = replace(self.reading, energy_limit=self.reading.energy_limit + decision.energy)

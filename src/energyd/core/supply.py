@@ -8,6 +8,9 @@ remembers. Three facts of the chain shape this file (tron-energy A4, A5):
 * When a rental is taken back, the limit falls by its energy and the usage by its share of the limit.
 * A rental can be taken back early. Then the limit is below the sum of our rentals; the ones that end first are taken
   as gone, because a rental that is wrongly believed to be still there to expire would be paid for twice.
+
+Rentals are always given in the order in which they were written down. Which of them came before an order is in its
+baseline. So a clock that is set back can make an hour seem longer, but never makes the old look new.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -73,8 +76,7 @@ def on_chain(reading: Reading, rentals: Sequence[Order]) -> dict[Order, int]:
     placed = [order for order in rentals if order.state is OrderState.PLACED]
     there |= dict.fromkeys(placed, 0)
     if placed:
-        newest = max(placed, key=lambda order: order.intended_at)
-        there[newest] = arrived(newest, reading, rentals) or 0
+        there[placed[-1]] = arrived(placed[-1], reading, rentals) or 0
     return there
 
 
@@ -146,7 +148,7 @@ def _running_before(order: Order, rentals: Iterable[Order]) -> dict[Order, int]:
     return {
         other: other.energy or 0
         for other in rentals
-        if other.state in _ON_CHAIN and _came_before(other, taken_at) and taken_at < other.until_at
+        if other.state in _ON_CHAIN and other.key in order.baseline.rentals and taken_at < other.until_at
     }
 
 
@@ -165,9 +167,8 @@ def _own(rentals: Sequence[Order]) -> int:
     measured = [order for order in rentals if order.baseline.energy_limit is not None]
     if not measured:
         return 0
-    newest = max(measured, key=lambda order: order.baseline.taken_at)
-    rented = sum(order.energy or 0 for order in _held_before(newest, rentals))
-    return max((newest.baseline.energy_limit or 0) - rented, 0)
+    rented = sum(order.energy or 0 for order in _held_before(measured[-1], rentals))
+    return max((measured[-1].baseline.energy_limit or 0) - rented, 0)
 
 
 def _left(reading: Reading, amounts: Iterable[int], at: datetime) -> int:
@@ -222,11 +223,7 @@ def _came_since(other: Order, order: Order) -> bool:
     """Whether another rental came after the baseline of an order; without one, all have."""
     if other.key == order.key or other.state not in _ON_CHAIN:
         return False
-    return order.baseline.energy_limit is None or not _came_before(other, order.baseline.taken_at)
-
-
-def _came_before(order: Order, moment: datetime) -> bool:
-    return order.delivered_at is not None and order.delivered_at <= moment
+    return order.baseline.energy_limit is None or other.key not in order.baseline.rentals
 
 
 def _gone(order: Order, moment: datetime) -> bool:

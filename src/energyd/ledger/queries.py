@@ -60,6 +60,7 @@ from energyd.model import (
     Pause,
     Reason,
     Refusals,
+    Spend,
 )
 
 T = TypeVar("T")
@@ -159,12 +160,14 @@ _SPENT = select(func.sum(func.coalesce(_o.cost_sun, _o.cost_max_sun))).where(
     ~_among(_o.state, NEVER_CHARGED),
 )
 _OF_THIS = select(orders).where(_o.address == bindparam("address"))
-_OPEN = select(orders).where(_among(_o.state, OPEN)).order_by(_o.intended_at, _o.key)
+_INTENDED = select(func.min(_e.id)).where(_e.order_key == _o.key).scalar_subquery()
+"""Orders stand as they were written down, and not by moments, which a clock that was set back repeats."""
+_OPEN = select(orders).where(_among(_o.state, OPEN)).order_by(_INTENDED)
 _OPEN_OF_THIS = _OPEN.where(_o.address == bindparam("address"))
 _UNSETTLED = _OF_THIS.where(_among(_o.state, UNSETTLED))
 _RENTALS = _OF_THIS.where(
     _o.sent_at > bindparam("since"), _o.kind == OrderKind.RENTAL, _among(_o.state, _WAS_PLACED)
-).order_by(_o.sent_at, _o.key)
+).order_by(_INTENDED)
 _CYCLE_ORDERS = _OF_THIS.where(_o.kind == OrderKind.CYCLES, _o.state == OrderState.PLACED).order_by(_o.sent_at, _o.key)
 _LAST_SENT = select(func.max(_o.sent_at)).where(_o.address == bindparam("address"))
 
@@ -192,18 +195,30 @@ def totals(connection: Connection) -> tuple[Total, ...]:
     return fetch(connection, Total, _TOTALS.order_by(_o.policy, _o.kind, _o.state))
 
 
-_SETTLED_BY = select(_e.id).where(
-    _e.order_key == _o.key, _e.at <= bindparam("moment", type_=Moment), _e.state.not_in(UNSETTLED)
+_ORDER = [column.name for column in orders.c]
+_MARK_GIVEN = bindparam("mark", type_=Integer)
+_sending = order_events.alias("sending")
+_SETTLED = (
+    select(func.min(_e.id))
+    .where(_e.order_key == _o.key, ~_among(_e.state, UNSETTLED))
+    .correlate(orders)
+    .scalar_subquery()
 )
-_OPEN_AT = select(_o.key).where(
-    _o.sent_at < bindparam("moment", type_=Moment),
-    _o.sent_at > bindparam("since", type_=Moment),
-    ~_SETTLED_BY.correlate(orders).exists(),
+_SPENDS = (
+    select(orders, _sending.c.id.label("sent"), _SETTLED.label("settled"))
+    .join(_sending, and_(_sending.c.order_key == _o.key, _sending.c.event == Event.SENDING))
+    .where(
+        or_(_SETTLED.is_(None), _SETTLED > _MARK_GIVEN),
+        # For the index: what was not settled by the mark has changed since, or is not settled yet.
+        or_(_o.key.in_(select(_e.order_key).where(_e.id > _MARK_GIVEN)), _among(_o.state, UNSETTLED)),
+    )
+    .order_by(_sending.c.id)
 )
 
 
-def was_open(connection: Connection, moment: datetime) -> bool:
-    return connection.execute(_OPEN_AT.limit(1), {"moment": moment, "since": moment - DAY}).scalar() is not None
+def spends(connection: Connection, mark: int) -> tuple[Spend, ...]:
+    found = connection.execute(_SPENDS, {"mark": mark}).mappings()
+    return tuple(Spend(Order(**{name: row[name] for name in _ORDER}), row["sent"], row["settled"]) for row in found)
 
 
 def listed_orders(
@@ -301,7 +316,7 @@ _NEWEST_CYCLE_ORDERS = (
     select(_o.key)
     .where(_o.address == bindparam("address"), _o.kind == OrderKind.CYCLES)
     .order_by(_o.intended_at.desc(), _o.key)
-    .limit(2)
+    .limit(50)  # more than are ordered in any time by which a clock is set back
 )
 _CYCLES_MARK = select(func.max(_e.id)).where(_e.order_key.in_(_NEWEST_CYCLE_ORDERS))
 _MARK = select(func.max(_e.id))

@@ -27,6 +27,7 @@ from energyd.model import (
     OrderState,
     Pause,
     Refusals,
+    Spend,
 )
 
 T = TypeVar("T")
@@ -151,9 +152,9 @@ class Reader:
         """All orders, summed by policy, kind and state."""
         return await self._read(queries.totals)
 
-    async def was_open(self, moment: datetime) -> bool:
-        """Whether, at a moment, an order had been sent whose fate was not known then."""
-        return await self._read(lambda c: queries.was_open(c, moment))
+    async def spends(self, mark: int) -> tuple[Spend, ...]:
+        """Every order that was sent and not yet settled at a mark, or was sent since, in the order of sending."""
+        return await self._read(lambda c: queries.spends(c, mark))
 
     async def order_events(self, key: str) -> tuple[OrderEvent, ...]:
         """The life of one order, from its intent on."""
