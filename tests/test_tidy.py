@@ -41,7 +41,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "hosting": VOCABULARY | EDGES | {"core", "known", "orders"},
     "engine": VOCABULARY | EDGES | {"core", "recall", "known", "orders", "calls", "hosting"},
     "config": VOCABULARY | EDGES | ENGINE | {"core"},
-    "api": VOCABULARY | EDGES | ENGINE | {"core", "config"},
+    "api": VOCABULARY | EDGES | ENGINE | {"core", "config", "catalogue"},
     "swap": VOCABULARY | EDGES | {"config"},
     "reloading": VOCABULARY | EDGES | {"config"},
     "daemon": VOCABULARY | EDGES | ENGINE | {"core", "config", "api", "swap", "reloading"},

@@ -209,10 +209,14 @@ class Daemon:
     def api_host(self) -> "Host":
         """What the control API is given of the daemon."""
         from energyd.api.host import Host  # noqa: PLC0415 - the same
+        from energyd.api.past import Past  # noqa: PLC0415 - the same
 
         return Host(
+            mode=self._mode,
+            began_at=self._now(),
             engine=self.engine,
             ledger=self._ledger,
+            past=Past(self._ledger),
             log=self._log,
             now=self._now,
             policies=lambda: self._configuration.policies,

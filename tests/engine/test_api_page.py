@@ -29,6 +29,8 @@ CHECKS = [
     response_schema_conformance,
 ]
 OPERATIONS = [
+    ("GET", "/"),
+    ("GET", "/v1/overview"),
     ("GET", "/healthz"),
     ("GET", "/readyz"),
     ("GET", "/v1/addresses"),

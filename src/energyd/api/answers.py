@@ -216,6 +216,132 @@ class Addresses(Answer):
     alerts: list[Alert]
 
 
+class Totals(Answer):
+    """Of all addresses; `day` is the last 24 hours."""
+
+    addresses: int
+    need_attention: int
+    spent_day_sun: int
+    rentals_day_sun: int
+    """What of it was for energy."""
+    rented_day: int
+    burning_day_sun: int | None
+    """What burning as much energy would cost now."""
+    rent_price_sun: Sun | None
+    burn_price_sun: Sun | None
+    cycle_price_sun: Sun | None
+    balance_sun: int | None
+    balance_read_at: Moment | None
+    runway_seconds: int | None
+    """How long the balance lasts at the spending of the last day."""
+
+
+class Budget(Answer):
+    policy: str
+    is_observed: bool
+    spent_hour_sun: int
+    spent_day_sun: int
+    budget_hour_sun: int | None
+    budget_day_sun: int | None
+
+
+class DrawnDecision(Answer):
+    at: Moment
+    address: str
+    policy: str
+    kind: str
+    action: str
+    reason: str
+    sentence: str
+    """Its detail, or else what the reason means."""
+    bought: int | None
+    """Energy, or cycles where that is its kind; null when it buys nothing."""
+    cost_sun: int | None
+
+
+class DrawnOrder(Answer):
+    order_key: str
+    kind: str
+    state: str
+    energy: int | None
+    cycles: int | None
+    cost_sun: int
+    """What was charged, or until that is known the most it can be."""
+    is_charged: bool
+    from_at: Moment
+    delivered_at: Moment | None
+    until_at: Moment | None
+
+
+class DrawnCall(Answer):
+    call: str
+    call_id: str
+    origin: str
+    state: str
+    energy: int | None
+    needed_by: Moment
+    at: Moment
+    until_at: Moment
+    covered_at: Moment | None
+
+
+class DrawnCycles(Answer):
+    known: str
+    remaining: int | None
+    min_cycles: int | None
+    min_left: str | None
+    top_up_to: int
+    read_at: Moment | None
+    decision: DrawnDecision | None
+
+
+class DrawnAddress(Answer):
+    address: str
+    label: str | None
+    policy: str
+    floor: int | None
+    target: int | None
+    needs_attention: bool
+    available: int | None
+    in_flight: int | None
+    demand: int | None
+    gap: int | None
+    decision: DrawnDecision | None
+    cycles: DrawnCycles | None
+    paused: Pause | None
+    drawn: str
+    """What the time line is of: energy, or cycles where a policy sees to nothing else."""
+    lowest: list[int | None]
+    """The least in each stretch of the day since `day_from`; null where nothing is known."""
+    unread: list[int]
+    """The places in `lowest` of stretches in which a reading failed."""
+    missed: list[tuple[int, int]]
+    """The places of stretches with less than had to be there, each with how much that was."""
+    orders: list[DrawnOrder]
+    calls: list[DrawnCall]
+
+
+class Overview(Answer):
+    at: Moment
+    version: str
+    mode: str
+    began_at: Moment
+    day_from: Moment
+    stretch_seconds: int
+    totals: Totals
+    found: int
+    """How many addresses are asked for; one sheet of them is here."""
+    sheet: int
+    sheets: int
+    addresses: list[DrawnAddress]
+    policies: list[Budget]
+    """Those of the addresses that are here."""
+    decisions: list[DrawnDecision]
+    """The newest of all addresses that changed something, newest first."""
+    pauses: list[Pause]
+    alerts: list[Alert]
+
+
 class Ensured(Answer):
     ok: bool
     reason: str | None
@@ -234,6 +360,6 @@ def answers(
     good: type[BaseModel] | type[list[Any]] | None, *problems: int, status: int = 200, text: str = ""
 ) -> dict[int | str, Any]:
     """The answers of a route, for the OpenAPI page: the good one, those of every route, and further problems."""
-    statuses: tuple[int | str, ...] = (401, 413, 422, 500, 503, *problems)
+    statuses: tuple[int | str, ...] = (401, 403, 413, 422, 500, 503, *problems)
     described: dict[int | str, Any] = {status: {"description": text} if good is None else {"model": good}}
     return described | {each: {"model": Problem} for each in statuses}

@@ -1,25 +1,29 @@
 """The application: its door (who may come in, how much may be carried in), and its answers to what goes wrong.
 
-Every answer is JSON with exact amounts. What is wrong is `{"error": …, "hint": …}` with a fitting status: 400 for what
-is no JSON, 401 without the token, 404 for what is not there, 409 for what cannot be done as things are, 413 for too
-much, 422 for a value that is not understood, 503 while the daemon stops or its ledger cannot be used. A traceback never
-leaves.
+Every answer but the page is JSON with exact amounts. What is wrong is `{"error": …, "hint": …}` with a fitting status:
+400 for what is no JSON, 401 without the token, 403 for what a page of another site asks, 404 for what is not there, 409
+for what cannot be done as things are, 413 for too much, 422 for a value that is not understood, 503 while the daemon
+stops or its ledger cannot be used. A traceback never leaves.
 """
 
 import hmac
 from typing import Any
+from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from energyd import __version__
-from energyd.api import asking, host_mode, routes
+from energyd.api import asking, host_mode, overview, page, routes
 from energyd.api.host import Exact, Host
 from energyd.api.reading import BODY_BYTES_MAX, Wrong
+from energyd.config.settings import is_loopback
 from energyd.errors import LedgerError, NotPossible
 from energyd.telemetry import LogEvent
 
+NAME = "energyd"
+"""What our own client calls the host at the other end of a Unix socket."""
 _HINTS = {
     404: "GET /openapi.json lists what is here",
     405: "GET /openapi.json lists what can be done here",
@@ -44,6 +48,8 @@ def application(host: Host, *, token: str | None = None) -> ASGIApp:
         },
     )
     app.state.host = host
+    app.include_router(page.router)
+    app.include_router(overview.router)
     app.include_router(routes.router)
     app.include_router(asking.router)
     app.include_router(host_mode.router)
@@ -51,7 +57,12 @@ def application(host: Host, *, token: str | None = None) -> ASGIApp:
 
 
 class Door:
-    """In front of the application: asks for the token, stops bodies that are too large, and tells bugs to the log."""
+    """In front of the application: knows who may ask, stops bodies that are too large, and tells bugs to the log.
+
+    With a token, who brings it; everybody gets the page, which holds nothing. Without one, who can reach the socket,
+    but not the pages of other sites in a browser that can, through a tunnel: neither by a name of theirs that leads
+    here (DNS rebinding) nor by what the browser sends for them.
+    """
 
     def __init__(self, app: FastAPI, host: Host, token: str | None) -> None:
         self.app, self._host = app, host
@@ -61,7 +72,9 @@ class Door:
         if scope["type"] != "http":
             return
         headers = dict(scope["headers"])
-        if not self._knows(headers.get(b"authorization", b"")):
+        if self._token is None and _is_foreign(headers):
+            await _problem(_foreign())(scope, receive, send)
+        elif not self._knows(headers.get(b"authorization", b"")) and not _asks_for_the_page(scope):
             wrong = Wrong(
                 401, "the bearer token is missing or wrong", "send `Authorization: Bearer …` with listen_token"
             )
@@ -96,6 +109,25 @@ class _Limited:
         if self._taken > BODY_BYTES_MAX:
             raise _too_large()
         return message
+
+
+def _asks_for_the_page(scope: Scope) -> bool:
+    return bool(scope["method"] == "GET" and scope["path"] == "/")
+
+
+def _is_foreign(headers: dict[bytes, bytes]) -> bool:
+    """Whether this host is called by a name that is not its own, or a page from elsewhere asks."""
+    called, origin = headers.get(b"host", b"").decode("latin-1"), headers.get(b"origin", b"").decode("latin-1")
+    try:
+        name = urlsplit(f"//{called}").hostname or ""
+    except ValueError:
+        return True
+    is_own = not called or name == NAME or is_loopback(name)
+    return not is_own or origin not in ("", f"http://{called}")
+
+
+def _foreign() -> Wrong:
+    return Wrong(403, "this was asked by another site, or under another name", "call it 127.0.0.1 or localhost")
 
 
 def _length(headers: dict[bytes, bytes]) -> int:

@@ -253,5 +253,16 @@ class CallsQuery(Shape):
     address: Address | None = None
 
 
+class OverviewQuery(Shape):
+    """Which addresses."""
+
+    find: Annotated[Text, AfterValidator(_reason), _ONE_LINE] = ""
+    """A part of the address, of its label, or of its policy's name."""
+    attention: Switch = False
+    """Only those that are short of something, or of which something is not known."""
+    sheet: Annotated[int, Whole("a number", 1, 10_000, 1)] = 1
+    """Twenty addresses are on a sheet; after the last one comes the last one."""
+
+
 class NothingQuery(Shape):
     """No parameters."""

@@ -8,9 +8,11 @@ from typing import Any
 
 from starlette.responses import JSONResponse
 
+from energyd.api.past import Past
 from energyd.engine import Engine
 from energyd.errors import ConfigFaults
 from energyd.ledger.ledger import Ledger
+from energyd.model import Mode
 from energyd.policy import Policy
 from energyd.telemetry import Log, dump_json
 
@@ -19,8 +21,12 @@ from energyd.telemetry import Log, dump_json
 class Host:
     """A running daemon, as far as the API has to do with it."""
 
+    mode: Mode
+    began_at: datetime
+    """When the daemon was started."""
     engine: Engine
     ledger: Ledger
+    past: Past
     log: Log
     now: Callable[[], datetime]
     policies: Callable[[], Iterable[Policy]]

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine
 
 from energyd.errors import LedgerError
 from energyd.ledger import account, history, queries, store
-from energyd.ledger.history import Fall
+from energyd.ledger.history import Bought, Fall, Looks
 from energyd.ledger.queries import OrderEvent, Total
 from energyd.model import (
     Alert,
@@ -215,6 +215,24 @@ class Reader:
     async def burn_prices(self, since: datetime, until: datetime) -> dict[str, int]:
         """Sun for burning a unit of energy when an order was decided, by the order's key, where it was known."""
         return await self._read(lambda c: history.burn_prices(c, since, until))
+
+    async def newest_decision(self, before: datetime | None = None) -> int:
+        """The row of the newest decision, of all or of those before a moment, for `looks` and `changes`."""
+        return await self._read(lambda c: history.newest_before(c, before) if before else history.newest(c))
+
+    async def looks(
+        self, address: str, kind: OrderKind, *, after: int, until: int, length: timedelta
+    ) -> tuple[Looks, ...]:
+        """What the decisions of a kind after one row and up to another saw of an address, by stretches of a length."""
+        return await self._read(lambda c: history.looks(c, address, kind, after=after, until=until, length=length))
+
+    async def changes(self, *, after: int, until: int, limit: int) -> tuple[Decision, ...]:
+        """The newest decisions after one row and up to another that do not repeat the one before, newest first."""
+        return await self._read(lambda c: history.changes(c, after=after, until=until, limit=limit))
+
+    async def bought(self, since: datetime) -> Bought:
+        """What all orders since a moment bought, refused ones left out."""
+        return await self._read(lambda c: history.bought(c, since))
 
     async def is_new(self) -> bool:
         """Whether neither an order nor the account was ever written down."""

@@ -1,0 +1,255 @@
+"use strict";
+// The time line of one address: its energy over the last day and the hours that come, in an SVG.
+// Where nothing is known there is a hatched gap, never a zero.
+
+const AHEAD = 4 * HOUR;
+const PLOT = { top: 16, bottom: 96 };
+const LANES = { top: 101, height: 5, gap: 2, count: 3 };
+const CALLS_AT = 6;
+const CHART_HEIGHT = 140;
+const AXIS_AT = CHART_HEIGHT - 4;
+const UNCLEAR = ["intended", "sent", "unresolved"];
+const SVG = "http://www.w3.org/2000/svg";
+
+function svg(name, attributes = {}, ...children) {
+  const node = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+  node.append(...children);
+  return node;
+}
+
+const isCycles = (row) => row.drawn === "cycles";
+const floorOf = (row) => (isCycles(row) ? row.cycles.min_cycles : row.floor);
+const targetOf = (row) => (isCycles(row) ? row.cycles.top_up_to : row.target);
+const levelNow = (row) => (isCycles(row) ? row.cycles.remaining : row.available);
+const amount = (row, level) => (isCycles(row) ? plural(level, "cycle", "cycles") : `${number(level)} energy`);
+
+/** What lies where: `x` for a moment, `y` for an amount of energy. */
+function scales(row, overview, width) {
+  const from = epoch(overview.day_from);
+  const now = epoch(overview.at);
+  const until = now + AHEAD;
+  const known = row.lowest.filter((level) => level !== null);
+  const asked = row.missed.map(([, demand]) => demand);
+  const top = Math.max(...known, ...asked, levelNow(row) ?? 0, targetOf(row) ?? 0, (floorOf(row) ?? 0) * 1.2, 1) * 1.06;
+  const x = (moment) => ((Math.min(Math.max(moment, from), until) - from) / (until - from)) * width;
+  const y = (energy) => PLOT.bottom - (energy / top) * (PLOT.bottom - PLOT.top);
+  return { from, now, until, width, top, x, y, step: overview.stretch_seconds };
+}
+
+/** The day in pieces: levels that follow one another, and the gaps between them. */
+function pieces(row, at) {
+  const found = [];
+  row.lowest.forEach((level, place) => {
+    const begins = at.from + place * at.step;
+    if (begins > at.now) return;
+    const ends = Math.min(begins + at.step, at.now);
+    const last = found.at(-1);
+    const isKnown = level !== null;
+    if (last && last.isKnown === isKnown) {
+      last.ends = ends;
+      if (isKnown) last.levels.push({ begins, ends, level });
+    } else found.push({ isKnown, begins, ends, levels: isKnown ? [{ begins, ends, level }] : [] });
+  });
+  return found;
+}
+
+function stepLine(levels, at) {
+  return levels.map(({ begins, ends, level }, index) => {
+    const height = at.y(level).toFixed(1);
+    return `${index ? "V" : `M${at.x(begins).toFixed(1)} `}${height}H${at.x(ends).toFixed(1)}`;
+  }).join("");
+}
+
+function drawLevels(row, at) {
+  return pieces(row, at).flatMap((piece) => {
+    if (!piece.isKnown) return [gap(piece.begins, piece.ends, at)];
+    const line = stepLine(piece.levels, at);
+    const base = PLOT.bottom;
+    const area = `${line}V${base}H${at.x(piece.begins).toFixed(1)}Z`;
+    return [svg("path", { d: area, class: "area" }), svg("path", { d: line, class: "level" })];
+  });
+}
+
+function gap(begins, ends, at) {
+  const x = at.x(begins);
+  const box = { x, y: PLOT.top, width: Math.max(at.x(ends) - x, 1), height: PLOT.bottom - PLOT.top };
+  return svg("rect", { ...box, class: "gap" });
+}
+
+/** Stretches of which something is known and in which a reading failed all the same. */
+function drawFailures(row, at) {
+  return row.unread
+    .filter((place) => row.lowest[place] !== null && at.from + place * at.step < at.now)
+    .map((place) => gap(at.from + place * at.step, Math.min(at.from + (place + 1) * at.step, at.now), at));
+}
+
+/** Where there was less than had to be there, and how much was missing. */
+function drawMissed(row, at) {
+  return row.missed.filter(([place]) => row.lowest[place] !== null).map(([place, demand]) => {
+    const begins = at.from + place * at.step;
+    const x = at.x(begins);
+    const y = at.y(demand);
+    const width = Math.max(at.x(Math.min(begins + at.step, at.now)) - x, 1.5);
+    return svg("rect", { x, y, width, height: Math.max(at.y(row.lowest[place]) - y, 1), class: "below" });
+  });
+}
+
+function drawFloor(row, at) {
+  const floor = floorOf(row);
+  if (!floor) return [];
+  const y = at.y(floor);
+  return [svg("line", { x1: 0, x2: at.width, y1: y, y2: y, class: "floor" })];
+}
+
+const lookOf = (order) => (UNCLEAR.includes(order.state) ? "unclear" : order.state);
+
+/** Each rental lies in the first lane that is free when it begins; what finds none lies in the last one. */
+function lanes(rentals) {
+  const free = Array(LANES.count).fill(-Infinity);
+  return rentals.map((order) => {
+    const begins = epoch(order.from_at);
+    const found = free.findIndex((since) => since <= begins);
+    const lane = found < 0 ? LANES.count - 1 : found;
+    free[lane] = epoch(order.until_at);
+    return { order, lane };
+  });
+}
+
+const rentalsOf = (row) =>
+  row.orders.filter((order) => order.until_at).sort((one, other) => epoch(one.from_at) - epoch(other.from_at));
+
+function drawRentals(row, at) {
+  return lanes(rentalsOf(row)).filter(({ order }) => epoch(order.until_at) > at.from).map(({ order, lane }) => {
+    const x = at.x(epoch(order.from_at));
+    const y = LANES.top + lane * (LANES.height + LANES.gap);
+    const width = Math.max(at.x(epoch(order.until_at)) - x - 1, 2);
+    return svg("rect", { x, y, width, height: LANES.height, rx: 1.5, class: `rental ${lookOf(order)}` });
+  });
+}
+
+/** Orders of cycles have no end; each is a mark where it was made. */
+function drawCycleOrders(row, at) {
+  const y = LANES.top + LANES.height / 2 + 2;
+  return row.orders.filter((order) => order.kind === "cycles" && epoch(order.from_at) >= at.from).map((order) => {
+    return svg("circle", { cx: at.x(epoch(order.from_at)), cy: y, r: 3.5, class: `cycle-order ${lookOf(order)}` });
+  });
+}
+
+const shownCalls = (row) => row.calls.filter((call) => call.state !== "cancelled");
+
+function drawCalls(row, at) {
+  return shownCalls(row).filter((call) => epoch(call.at) > at.from && epoch(call.at) < at.until).flatMap((call) => {
+    const x = at.x(epoch(call.at));
+    const held = at.x(epoch(call.needed_by));
+    const width = Math.max(at.x(epoch(call.until_at)) - held, 2);
+    return [
+      svg("rect", { x: held, y: CALLS_AT - 1, width, height: 2, class: `call-held ${call.state}` }),
+      svg("line", { x1: x, x2: x, y1: CALLS_AT, y2: PLOT.bottom, class: `call-line ${call.state}` }),
+      svg("path", { d: `M${x} ${CALLS_AT - 4.5}l4.5 4.5l-4.5 4.5l-4.5 -4.5z`, class: `call ${call.state}` }),
+    ];
+  });
+}
+
+function drawNow(at) {
+  const x = at.x(at.now);
+  const comes = { x, y: PLOT.top, width: at.width - x, height: PLOT.bottom - PLOT.top, class: "ahead" };
+  return [svg("rect", comes), svg("line", { x1: x, x2: x, y1: 0, y2: LANES.top + 20, class: "now" })];
+}
+
+/** Hours of the browser's zone that a quarter of a day begins with. */
+function quarters(at) {
+  const first = new Date(at.from * 1000);
+  first.setMinutes(0, 0, 0);
+  const hours = Array.from({ length: 30 }, (_, hour) => first.getTime() / 1000 + hour * HOUR);
+  const apart = at.width > 420 ? 3 : 6;
+  return hours.filter((hour) => hour >= at.from && hour <= at.until && new Date(hour * 1000).getHours() % apart === 0);
+}
+
+function drawHours(at) {
+  return quarters(at).flatMap((hour) => {
+    const x = at.x(hour);
+    const anchor = x < 16 ? "start" : x > at.width - 16 ? "end" : "middle";
+    const label = svg("text", { x, y: AXIS_AT, class: "hour", "text-anchor": anchor }, clock(hour, hour));
+    return [svg("line", { x1: x, x2: x, y1: PLOT.top, y2: LANES.top + 20, class: "grid" }), label];
+  });
+}
+
+function drawLabels(row, at) {
+  const floor = floorOf(row);
+  if (!floor) return [];
+  const text = `${isCycles(row) ? "least" : "floor"} ${number(floor)}`;
+  return [svg("text", { x: at.width - 2, y: at.y(floor) - 3, class: "scale", "text-anchor": "end" }, text)];
+}
+
+function drawChart(row, overview, width) {
+  const at = scales(row, overview, width);
+  return svg(
+    "svg",
+    { width, height: CHART_HEIGHT, viewBox: `0 0 ${width} ${CHART_HEIGHT}`, "aria-hidden": "true", focusable: "false" },
+    ...drawHours(at), ...drawLevels(row, at), ...drawMissed(row, at), ...drawFailures(row, at),
+    ...drawFloor(row, at), ...drawNow(at), ...drawRentals(row, at), ...drawCycleOrders(row, at), ...drawCalls(row, at),
+    ...drawLabels(row, at),
+  );
+}
+
+/** The chart in one sentence, for who does not see it. */
+function summary(row, overview) {
+  const known = row.lowest.filter((level) => level !== null);
+  const gaps = row.lowest.length - known.length;
+  const parts = [`${isCycles(row) ? "Cycles" : "Energy"} over the last 24 hours`];
+  parts.push(known.length ? `lowest ${number(Math.min(...known))}, now ${number(levelNow(row))}` : "nothing is known");
+  if (floorOf(row)) parts.push(`floor ${number(floorOf(row))}`);
+  if (row.missed.length) parts.push(`less than had to be there for ${lasting(row.missed.length * overview.stretch_seconds)}`);
+  if (gaps) parts.push(`nothing known for ${lasting(gaps * overview.stretch_seconds)}`);
+  parts.push(plural(rentalsOf(row).length, "rental", "rentals"), plural(shownCalls(row).length, "call", "calls"));
+  return parts.join("; ") + ".";
+}
+
+// --- what is at one moment ------------------------------------------------------------------------------------------
+
+const STATES = {
+  intended: "about to be sent", sent: "on its way to Netts", unresolved: "unclear whether Netts took it",
+  placed: "taken by Netts, not on chain yet", delivered: "on chain", undelivered: "paid for and never seen on chain",
+  expired: "its hour is over", added: "cycles are there",
+};
+
+function rentalsAt(row, begins, ends) {
+  return row.orders.filter((order) =>
+    epoch(order.from_at) <= ends && (order.until_at ? epoch(order.until_at) : epoch(order.from_at)) >= begins);
+}
+
+function orderLine(order) {
+  const what = order.kind === "cycles" ? plural(order.cycles, "cycle", "cycles") : number(order.energy);
+  const when = clock(epoch(order.from_at)) + (order.until_at ? `–${clock(epoch(order.until_at))}` : "");
+  const cost = (order.is_charged ? "" : "at most ") + money(order.cost_sun);
+  return `rented ${what}, ${when}, ${cost}: ${STATES[order.state] ?? order.state}`;
+}
+
+function callLine(call) {
+  const energy = call.energy === null ? "energy not known yet" : number(call.energy);
+  return `call ${call.call} at ${clock(epoch(call.at))}, ${energy}: ${call.state}`;
+}
+
+/** What the tooltip says about a moment: a heading and lines. */
+function told(row, overview, moment) {
+  const at = scales(row, overview, 1);
+  const place = Math.floor((moment - at.from) / at.step);
+  const begins = at.from + place * at.step;
+  const ends = begins + at.step;
+  const lines = [];
+  if (begins <= at.now) lines.push(levelLine(row, place, ends > at.now));
+  lines.push(...rentalsAt(row, begins, Math.min(ends, Math.max(begins, at.now))).map(orderLine));
+  const near = shownCalls(row).filter((call) => epoch(call.needed_by) <= ends && epoch(call.until_at) >= begins);
+  lines.push(...near.map(callLine));
+  return { heading: `${clock(begins)}–${clock(ends)}`, utc: inUtc(begins), lines };
+}
+
+function levelLine(row, place, isNow) {
+  const level = isNow ? levelNow(row) : row.lowest[place];
+  if (level === null) return isNow || row.unread.includes(place) ? "could not be read" : "nothing is known";
+  const demand = row.missed.find(([missed]) => missed === place)?.[1];
+  const missed = demand && !isNow ? `, where ${number(demand)} had to be` : "";
+  const failed = row.unread.includes(place) && !isNow ? "; a reading failed" : "";
+  return `${isNow ? "now" : "lowest"} ${amount(row, level)}${missed}${failed}`;
+}

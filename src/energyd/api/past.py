@@ -1,0 +1,122 @@
+"""The last day, as the page shows it: read from the ledger once, and from then on only what is new.
+
+A page that is open asks every few seconds, and a day of decisions is long: the ledger's one thread is for ticks.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from energyd.ledger.history import Looks
+from energyd.ledger.reads import Reader
+from energyd.model import Decision, OrderKind
+
+DAY = timedelta(days=1)
+STRETCH = timedelta(minutes=6)
+STRETCHES = DAY // STRETCH
+CHANGES_SHOWN = 30
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(slots=True)
+class Series:
+    """What was seen of one address, by the number of the stretch; `up_to` is the decision that was taken in last."""
+
+    up_to: int
+    lowest: dict[int, int] = field(default_factory=dict)
+    unread: set[int] = field(default_factory=set)
+    missed: dict[int, int] = field(default_factory=dict)
+
+    def take_in(self, seen: Iterable[Looks], up_to: int) -> None:
+        for looks in seen:
+            stretch = looks.stretch
+            if looks.lowest is not None:
+                self.lowest[stretch] = min(looks.lowest, self.lowest.get(stretch, looks.lowest))
+            if looks.missed is not None:
+                self.missed[stretch] = max(looks.missed, self.missed.get(stretch, 0))
+            if looks.unread:
+                self.unread.add(stretch)
+        self.up_to = max(self.up_to, up_to)
+
+    def forget(self, before: int) -> None:
+        self.unread = {stretch for stretch in self.unread if stretch >= before}
+        for figures in (self.lowest, self.missed):
+            for stretch in [stretch for stretch in figures if stretch < before]:
+                del figures[stretch]
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """The energy of an address, or its cycles, over the last day; a place is that of a stretch."""
+
+    lowest: list[int | None]
+    """The least in each stretch; None where nothing is known of it."""
+    unread: list[int]
+    """The places at which a reading failed."""
+    missed: list[tuple[int, int]]
+    """The places at which there was less than had to be, each with how much that was."""
+
+
+class Past:
+    """What was read already; only of the addresses that somebody looks at."""
+
+    def __init__(self, ledger: Reader) -> None:
+        self._ledger = ledger
+        self._series: dict[tuple[str, OrderKind], Series] = {}
+        self._changes: deque[Decision] = deque(maxlen=CHANGES_SHOWN)
+        self._changes_up_to: int | None = None
+
+    @staticmethod
+    def first_stretch(now: datetime) -> int:
+        return (now - _EPOCH) // STRETCH - STRETCHES + 1
+
+    @staticmethod
+    def begins_at(stretch: int) -> datetime:
+        return _EPOCH + stretch * STRETCH
+
+    async def levels(self, address: str, kind: OrderKind, *, pace: timedelta, now: datetime) -> Levels:
+        """The last day of one address, that is looked at every `pace`."""
+        first = self.first_stretch(now)
+        until = await self._ledger.newest_decision()
+        known = self._series.get((address, kind))
+        if known is None:
+            known = Series(await self._ledger.newest_decision(before=self.begins_at(first)))
+        seen = await self._ledger.looks(address, kind, after=known.up_to, until=until, length=STRETCH)
+        known.take_in(seen, until)
+        known.forget(first)
+        self._series[address, kind] = known
+        return _levels(known, first, carried_for=pace // STRETCH + 1)
+
+    async def changes(self, now: datetime) -> list[Decision]:
+        """The newest decisions of the last day that differ from the one before of their address, newest first."""
+        until = await self._ledger.newest_decision()
+        after = self._changes_up_to
+        if after is None:
+            after = await self._ledger.newest_decision(before=now - DAY)
+        found = await self._ledger.changes(after=after, until=until, limit=CHANGES_SHOWN)
+        if after == (self._changes_up_to or after):  # nobody else has taken them in meanwhile
+            self._changes.extendleft(reversed(found))
+            self._changes_up_to = until
+        return list(self._changes)
+
+    def forget_others(self, addresses: Iterable[str]) -> None:
+        """Of addresses that no policy watches any more nothing is kept."""
+        watched = set(addresses)
+        self._series = {about: series for about, series in self._series.items() if about[0] in watched}
+
+
+def _levels(series: Series, first: int, *, carried_for: int) -> Levels:
+    """A stretch without a look has the level of the one before, as long as no look was due."""
+    lowest: list[int | None] = []
+    last: int | None = None
+    age = 0
+    for stretch in range(first, first + STRETCHES):
+        found = series.lowest.get(stretch)
+        if found is not None or stretch in series.unread:
+            last, age = found, 0
+        else:
+            age += 1
+        lowest.append(last if age <= carried_for else None)
+    missed = sorted((stretch - first, demand) for stretch, demand in series.missed.items())
+    return Levels(lowest, sorted(stretch - first for stretch in series.unread), missed)
