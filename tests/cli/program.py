@@ -69,12 +69,12 @@ class Host:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("ENERGYD", "COV"))}
         return kept | {"NETTS_API_KEY": API_KEY, "COLUMNS": "120", "NO_COLOR": "1", "PYTHONWARNINGS": "error"}
 
-    def run(self, *arguments: str) -> Done:
+    def run(self, *arguments: str, columns: str = "120") -> Done:
         """One command, to its end. Whatever it does, it prints no traceback and no key."""
         done = subprocess.run(
             self.program(*arguments),
             cwd=self.folder,
-            env=self.environment,
+            env=self.environment | {"COLUMNS": columns},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

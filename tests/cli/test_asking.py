@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from energyd.sandbox import addresses
+from energyd.sandbox.contracts import USDT
 
 from .program import PATIENCE_SECONDS, Host, Running, Sandbox
 
@@ -135,12 +136,30 @@ def test_ensure_exits_with_1_and_the_reason_when_the_energy_does_not_come(host_a
     [
         ([], "does not say how much energy"),
         (["--energy", "many"], "is not an amount of energy"),
+        (["--energy", "-5"], "is not an amount of energy"),
         (["--energy", "65000", "--by", "tomorrow"], "is not a moment"),
         (["--energy", "65000", "--for", "600"], "write it like '90s'"),
-        (["--energy", "65000", "--count", "2"], "remove one"),
+        (["--energy", "65000", "--timeout", "-2m"], "write it like '90s'"),
+        (["--energy", "65000", "--count", "2"], "--energy says it all"),
+        (["--contract", USDT], "does not say how much energy"),
     ],
 )
-def test_what_is_not_understood_is_said_in_one_line(host_asked: Host, wrong: list[str], said: str) -> None:
+def test_what_is_not_understood_is_wrong_usage_daemon_or_not(host: Host, wrong: list[str], said: str) -> None:
+    done = host.run("ensure", CAROL, *wrong)
+    assert (done.status, done.out) == (2, "")
+    assert said in done.err
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (["--energy", "0"], "is out of range"),
+        (["--energy", "65000", "--for", "3d"], "is too long"),
+        (["--energy", "65000", "--by", "2026-12-24T09:00:00Z", "--timeout", "1m"], "remove 'timeout'"),
+        (["--contract", USDT, "--function", "transfer(address,uint256)", "--arg", "5"], "transfer(address,uint256)"),
+    ],
+)
+def test_what_the_daemon_refuses_is_said_in_one_line(host_asked: Host, wrong: list[str], said: str) -> None:
     done = host_asked.run("ensure", CAROL, *wrong)
     assert (done.status, done.out) == (1, "")
     assert said in done.err
@@ -255,7 +274,7 @@ def spoken(host: Host, *pieces: bytes) -> bytes:
 def test_what_is_no_http_is_refused_and_hurts_nobody(host_asked: Host) -> None:
     assert spoken(host_asked, b"\x16\x03\x01 hello\r\n\r\n").startswith(b"HTTP/1.1 400")
     assert spoken(host_asked, b"GET / HTTP/1.1\r\nx: " + b"a" * 100_000).startswith(b"HTTP/1.1 400")
-    large = b"POST /v1/ensure HTTP/1.1\r\nhost: x\r\ncontent-length: 99999999\r\n\r\n"
+    large = b"POST /v1/ensure HTTP/1.1\r\nhost: localhost\r\ncontent-length: 99999999\r\n\r\n"
     assert spoken(host_asked, large).startswith(b"HTTP/1.1 413")
     assert host_asked.run("reload").status == 0
 

@@ -6,19 +6,37 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from energyd.cli import options, printing
+from energyd.cli.exits import Exit
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from energyd.client import Client
 
-EXIT_CONFIG = 78
-
-Energy = Annotated[str | None, typer.Option("--energy", "-e", help="How much energy, in all.")]
-Contract = Annotated[str | None, typer.Option("--contract", help="Or the contract that is called, to be estimated.")]
-Function = Annotated[str | None, typer.Option("--function", help="Its function: 'transfer(address,uint256)'.")]
-Arguments = Annotated[list[str] | None, typer.Option("--arg", help="An argument of the function; again for each one.")]
-Count = Annotated[int | None, typer.Option("--count", min=1, help="How many such calls.")]
+Energy = Annotated[
+    str | None,
+    typer.Option(
+        "--energy",
+        "-e",
+        metavar="ENERGY",
+        callback=options.checked("Energy"),
+        help="How much, in all, as 65000 or 65_000; or the options from --contract to --count.",
+    ),
+]
+Contract = Annotated[
+    str | None, typer.Option("--contract", metavar="ADDRESS", help="The contract that is called; the node estimates.")
+]
+Function = Annotated[
+    str | None, typer.Option("--function", metavar="FUNCTION", help="Its function, as 'transfer(address,uint256)'.")
+]
+Arguments = Annotated[
+    list[str] | None,
+    typer.Option("--arg", metavar="VALUE", help="An argument of the function, again for each one; a list as '[1, 2]'."),
+]
+Count = Annotated[
+    int | None,
+    typer.Option("--count", metavar="COUNT", min=1, help="How many such calls, as 40; without it, one."),
+]
 
 
 def asking(config: "Path | None") -> "Client":
@@ -35,9 +53,14 @@ def wanted(
     arguments: list[str] | None,
     count: int | None,
 ) -> dict[str, Any]:
-    """The words of a request that say how much energy; what is wrong with them the daemon says."""
+    """The words of a request that say how much energy. Raises typer.BadParameter when they do not."""
+    checked = options.checked_address(address)
+    if energy is None and (contract is None or function is None):
+        raise typer.BadParameter("it does not say how much energy; give --energy, or --contract and --function")
+    if energy is not None and (contract, function, arguments or None, count) != (None, None, None, None):
+        raise typer.BadParameter("--energy says it all; remove it, or --contract, --function, --arg and --count")
     body = {
-        "address": options.checked_address(address),
+        "address": checked,
         "energy": energy,
         "contract": contract,
         "function": function,
@@ -58,22 +81,52 @@ def _argument(text: str) -> Any:
 
 
 def ensure(
-    address: Annotated[str, typer.Argument(help="An address that a policy watches.")],
+    address: Annotated[str, typer.Argument(help="An address that a policy watches: T...")],
     energy: Energy = None,
     contract: Contract = None,
     function: Function = None,
     arg: Arguments = None,
     count: Count = None,
-    by: Annotated[str | None, typer.Option("--by", help="When it must be there: 2026-12-24T09:00:00+01:00.")] = None,
-    length: Annotated[str, typer.Option("--for", help="Keep it for this long.")] = "10m",
-    timeout: Annotated[str | None, typer.Option("--timeout", help="Wait for this long; default: 2m.")] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            "--by",
+            metavar="MOMENT",
+            callback=options.checked("Moment"),
+            help="When it must be there, as 2026-12-24T09:00:00+01:00, and how long to wait; without it, now.",
+        ),
+    ] = None,
+    length: Annotated[
+        str,
+        typer.Option(
+            "--for",
+            metavar="DURATION",
+            callback=options.checked("Duration"),
+            help="Keep it for this long, as 90s or 2h; a day at most.",
+        ),
+    ] = "10m",
+    timeout: Annotated[
+        str | None,
+        typer.Option(
+            "--timeout",
+            metavar="DURATION",
+            callback=options.checked("Duration"),
+            help="Wait for this long, as 30s, a day at most; not with --by. Without it, 2m.",
+        ),
+    ] = None,
     key: Annotated[
-        str | None, typer.Option("--key", help="A name of this request: asked again with it, it is the same one.")
+        str | None,
+        typer.Option(
+            "--key", metavar="KEY", help="A name of your own, as payout-1041: asked again with it, it is one request."
+        ),
     ] = None,
     config: options.Config = None,
     json: options.Json = False,
 ) -> None:
-    """Ask for energy and wait until it is on chain. Exits with 0 only when it is, and is kept for this caller."""
+    """Ask for energy and wait until it is on chain.
+
+    The command to run before a contract call: exit status 0 means that the energy is there.
+    """
     body = wanted(address, energy, contract, function, arg, count)
     body |= printing.known({"by": by, "for": length, "timeout": timeout, "key": key})
     with asking(config) as client:
@@ -82,7 +135,7 @@ def ensure(
         printing.print_json(answer)
     else:
         _show_ensured(answer)
-    raise typer.Exit(0 if answer["ok"] else 1)
+    raise typer.Exit(Exit.DONE if answer["ok"] else Exit.FAILED)
 
 
 def _show_ensured(answer: dict[str, Any]) -> None:
@@ -96,7 +149,10 @@ def _show_ensured(answer: dict[str, Any]) -> None:
 
 
 def reload(config: options.Config = None, json: options.Json = False) -> None:
-    """Make the running daemon read its files again; all of them are taken over, or none."""
+    """Make the running daemon read its files again, all or none.
+
+    Where one file has a fault, nothing is taken over, every fault is printed, and the daemon goes on as before.
+    """
     with asking(config) as client:
         taken = client.reload()
     faults = taken.get("faults", ())
@@ -110,4 +166,4 @@ def reload(config: options.Config = None, json: options.Json = False) -> None:
         print(f"policies are loaded: {', '.join(changes) or 'nothing has changed'}")
         if taken["detail"]:
             print(taken["detail"])
-    raise typer.Exit(EXIT_CONFIG if faults else 0)
+    raise typer.Exit(Exit.CONFIG if faults else Exit.DONE)

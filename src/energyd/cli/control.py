@@ -18,11 +18,14 @@ if TYPE_CHECKING:
 def run(
     config: options.Config = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Decide and log only, whatever the mode in the configuration is.")
+        bool, typer.Option("--dry-run", help="Decide and log, and spend nothing, whatever `mode` energyd.yaml says.")
     ] = False,
-    once: Annotated[bool, typer.Option("--once", help="Take one decision for every address, then exit.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Take one decision for every address, then end.")] = False,
 ) -> None:
-    """Run the daemon: watch the addresses and rent by the policies. SIGTERM ends it, SIGHUP reads the files again."""
+    """Run the daemon: watch the addresses, rent by the policies.
+
+    SIGTERM and Ctrl-C end it, SIGHUP makes it read its files again.
+    """
     from energyd.config.last_good import load_or_last_good
     from energyd.config.load import find_settings
     from energyd.config.watch import Watch
@@ -85,23 +88,45 @@ async def _run(
 
 
 def demo(
-    json: Annotated[bool, typer.Option("--json", help="Print the log of the simulated day and nothing else.")] = False,
-    hours: Annotated[int, typer.Option("--hours", min=1, max=72, help="How many simulated hours.")] = 24,
-    seed: Annotated[int, typer.Option("--seed", help="Chance: the same seed gives the same day.")] = 1,
+    json: Annotated[
+        bool,
+        typer.Option("--json", help="Print the log, JSON lines, and nothing else."),
+    ] = False,
+    hours: Annotated[
+        int, typer.Option("--hours", metavar="HOURS", min=1, max=72, help="How many simulated hours, 1 to 72.")
+    ] = 24,
+    seed: Annotated[
+        int, typer.Option("--seed", metavar="NUMBER", help="Chance: the same number gives the same day.")
+    ] = 1,
 ) -> None:
-    """Run the real daemon through a simulated day against the sandbox. Needs no account, no network, no root."""
+    """Run the real daemon through a simulated day.
+
+    A pretend node, a pretend Netts and a clock whose hours pass at once: no account, no network, no root.
+    """
     from energyd.cli.demo import show
 
     show(hours=hours, seed=seed, json=json)
 
 
 def sandbox(
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Where to listen on 127.0.0.1.")] = 8490,
-    seed: Annotated[int, typer.Option("--seed", help="Chance: delays and prices.")] = 1,
-    balance: Annotated[str, typer.Option("--balance", help="What the pretend account holds.")] = "1000 TRX",
-    delivery: Annotated[str, typer.Option("--delivery", help="How long rented energy takes to arrive.")] = "3s",
+    port: Annotated[
+        int,
+        typer.Option(
+            "--port", metavar="PORT", min=0, max=65535, help="Where to listen on 127.0.0.1; 0: any that is free."
+        ),
+    ] = 8490,
+    seed: Annotated[int, typer.Option("--seed", metavar="NUMBER", help="Chance: delays and prices.")] = 1,
+    balance: Annotated[
+        str, typer.Option("--balance", metavar="AMOUNT", help="What the pretend account holds, as '20 TRX'.")
+    ] = "1000 TRX",
+    delivery: Annotated[
+        str, typer.Option("--delivery", metavar="DURATION", help="How long rented energy takes to arrive, as 90s.")
+    ] = "3s",
 ) -> None:
-    """Serve the simulated node and the simulated Netts on loopback, for trying policies and for tests."""
+    """Serve a simulated node and a simulated Netts on loopback.
+
+    For trying policies and for tests of other programs, with the real `energyd run` against it.
+    """
     from energyd.cli.serve_sandbox import serve
 
     serve(port=port, seed=seed, balance=balance, delivery=delivery)

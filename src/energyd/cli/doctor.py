@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from energyd.cli import files, options, printing
+from energyd.cli.exits import Exit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,9 +18,9 @@ _MARKS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "broken": "[red]✗[
 
 
 def doctor(config: options.Config = None, json: options.Json = False) -> None:
-    """Test the node, the key, the whitelist, the balance, the clock, the ledger and the daemon; say what to do.
+    """Test everything energyd depends on, and say what to do.
 
-    It spends nothing and does not disturb a running daemon. Exits with 1 when something is broken.
+    The node, the key at Netts, its whitelist, the balance, the clock, the ledger and the daemon: one line each.
     """
     from energyd.doctor.probes import examine
     from energyd.errors import ConfigFaults
@@ -29,7 +30,7 @@ def doctor(config: options.Config = None, json: options.Json = False) -> None:
     except ConfigFaults as faults:
         if json:
             files.print_faults(faults)
-            raise typer.Exit(78) from None
+            raise typer.Exit(Exit.CONFIG) from None
         raise
     found = asyncio.run(examine(configuration, lambda: datetime.now(UTC)))
     ok = not any(finding.state == "broken" for finding in found)
@@ -37,7 +38,7 @@ def doctor(config: options.Config = None, json: options.Json = False) -> None:
         printing.print_json({"ok": ok, "checks": [_row(finding) for finding in found]})
     else:
         _show(found)
-    raise typer.Exit(0 if ok else 1)
+    raise typer.Exit(Exit.DONE if ok else Exit.FAILED)
 
 
 def _row(finding: "Finding") -> dict[str, object]:

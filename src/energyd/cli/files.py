@@ -12,6 +12,7 @@ import typer
 
 from energyd import units
 from energyd.cli import options, printing
+from energyd.cli.exits import Exit
 
 if TYPE_CHECKING:
     from energyd.config.advice import Advice
@@ -26,16 +27,24 @@ ASK_WITHIN = timedelta(seconds=8)
 def check(
     paths: Annotated[
         list[Path] | None,
-        typer.Argument(help="Policy files or folders; without any, the configuration and all it names."),
+        typer.Argument(
+            metavar="PATH", help="Policy files or folders; without any, energyd.yaml and all that it names."
+        ),
     ] = None,
     config: options.Config = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Ask neither the node nor Netts.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Read files only; ask neither node nor Netts.")] = False,
     diff: Annotated[
-        bool, typer.Option("--diff", help="Print what a reload would change of what the daemon runs; asks nobody.")
+        bool,
+        typer.Option(
+            "--diff", help="Print what a reload, and what a restart, would change of what the daemon runs; asks nobody."
+        ),
     ] = False,
     json: options.Json = False,
 ) -> None:
-    """Check configuration and policies; print every fault as file:line:column: message, and the most each can spend."""
+    """Check the settings and the policies; print every fault.
+
+    A fault is one line, file:line:column: message. Without faults: the most that each policy can spend in a day.
+    """
     from energyd.config.load import load_policies
     from energyd.errors import ConfigFaults
 
@@ -55,7 +64,7 @@ def check(
     except ConfigFaults as faults:
         if json:
             print_faults(faults)
-            raise typer.Exit(78) from None
+            raise typer.Exit(Exit.CONFIG) from None
         raise
     if json:
         _print_checked(policies, advice, said)
@@ -212,8 +221,11 @@ class Kind(StrEnum):
     POLICY = "policy"
 
 
-def schema(kind: Annotated[Kind, typer.Argument(help="Of which file.")]) -> None:
-    """Print the JSON Schema (draft 2020-12) of a kind of file, for editors."""
+def schema(kind: Annotated[Kind, typer.Argument(help="config: of energyd.yaml; policy: of a policy file.")]) -> None:
+    """Print the JSON Schema of a kind of file, for editors.
+
+    Draft 2020-12. The same is in docs/config.schema.json and docs/policy.schema.json.
+    """
     from energyd.config.schema import schema as schema_of
 
     printing.print_json(schema_of(kind.value))

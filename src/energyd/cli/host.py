@@ -6,20 +6,25 @@ import typer
 
 from energyd.cli import options, printing
 from energyd.cli.asking import asking
+from energyd.cli.exits import Exit
+from energyd.cli.help import Command
 
-app = typer.Typer(help="Host Mode: list, add, order cycles, infinity, stop, remove.", no_args_is_help=True)
+app = typer.Typer(help="Host Mode by hand: list, add, order, infinity, stop, remove.", no_args_is_help=True)
 
 NETTS_ANSWERS_WITHIN = 180.0
 """Seconds; Netts is asked few times a minute, and each answer is waited for."""
 
-Hosted = Annotated[str, typer.Argument(help="The address.", metavar="ADDRESS")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Hosted = Annotated[str, typer.Argument(help="An address that a policy watches: T...")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask first.")]
 _WITHOUT_COUNT = {"infinite": "without end", "not_in_host_mode": "not in Host Mode"}
 
 
-@app.command("list")
+@app.command("list", cls=Command)
 def list_(config: options.Config = None, json: options.Json = False) -> None:
-    """The addresses whose cycles are kept topped up, and how their cycles were read."""
+    """Show the addresses in Host Mode and their cycles.
+
+    With how long these last, what is ordered, and under which key of Netts' answer they were found.
+    """
     with asking(config) as client:
         found = client.get("/v1/host")
     if json:
@@ -28,29 +33,38 @@ def list_(config: options.Config = None, json: options.Json = False) -> None:
         _show(found)
 
 
-@app.command()
+@app.command(cls=Command)
 def add(
     address: Hosted,
     threshold: Annotated[
-        int | None, typer.Option("--threshold", min=1, help="Older accounts: delegate when energy is below this.")
+        int | None,
+        typer.Option(
+            "--threshold", metavar="ENERGY", min=1, help="Older accounts: delegate below this much energy, as 65000."
+        ),
     ] = None,
     yes: Yes = False,
     config: options.Config = None,
     json: options.Json = False,
 ) -> None:
-    """Put an address into Host Mode; cycles for it are bought with `host order`, or by its policy."""
+    """Put an address into Host Mode.
+
+    Cycles for it are bought with `energyd host order`, or by its policy.
+    """
     _act("add", address, f"put {address} into Host Mode", yes, config, json, energy=threshold)
 
 
-@app.command()
+@app.command(cls=Command)
 def order(
     address: Hosted,
-    cycles: Annotated[int, typer.Argument(min=1, help="How many cycles, beside those that are there.")],
+    cycles: Annotated[int, typer.Argument(min=1, help="How many, beside those that are there, as 10.")],
     yes: Yes = False,
     config: options.Config = None,
     json: options.Json = False,
 ) -> None:
-    """Buy cycles now, once; the policy and its budget are not asked. Each call buys again."""
+    """Buy cycles now, once; no policy and no budget is asked.
+
+    Each time that it is run it buys again, for the account's price of the moment.
+    """
     address = options.checked_address(address)
     with asking(config) as client:
         price = client.get("/v1/host")["cycle_price_trx"]
@@ -61,43 +75,58 @@ def order(
         printing.print_json(placed)
     else:
         print(f"order {placed['order_key'][:12]} is {placed['state']}, {placed['cost_trx']} TRX")
-    raise typer.Exit(0 if placed["state"] == "placed" else 1)
+    raise typer.Exit(Exit.DONE if placed["state"] == "placed" else Exit.FAILED)
 
 
-@app.command()
+@app.command(cls=Command)
 def infinity(
     address: Hosted,
-    energy: Annotated[int | None, typer.Option("--energy", min=1, help="Older accounts: how much energy.")] = None,
+    energy: Annotated[
+        int | None,
+        typer.Option("--energy", metavar="ENERGY", min=1, help="Older accounts: how much energy, as 65000."),
+    ] = None,
     yes: Yes = False,
     config: options.Config = None,
     json: options.Json = False,
 ) -> None:
-    """Switch an address to cycles without end. Netts bills every day until `host stop`; energyd orders none then."""
+    """Switch an address to cycles without end, billed by the day.
+
+    Netts bills until `energyd host stop`; energyd orders no cycles for the address then.
+    """
     what = f"switch {address} to cycles without end, billed every day whatever the budget says"
     _act("infinity", address, what, yes, config, json, energy=energy)
 
 
-@app.command()
+@app.command(cls=Command)
 def stop(address: Hosted, yes: Yes = False, config: options.Config = None, json: options.Json = False) -> None:
-    """Stop Host Mode for an address. How it is started again is not documented, and cycles may be lost."""
+    """Stop Host Mode for an address; its cycles may be lost.
+
+    How it is started again, Netts does not document.
+    """
     _act("stop", address, f"stop Host Mode for {address}; its cycles may be lost", yes, config, json)
 
 
-@app.command()
+@app.command(cls=Command)
 def remove(address: Hosted, yes: Yes = False, config: options.Config = None, json: options.Json = False) -> None:
-    """Take an address out of Host Mode. Its energy is taken back at once, and its cycles may be lost."""
+    """Take an address out of Host Mode; its cycles may be lost.
+
+    Its energy is taken back at once.
+    """
     what = f"take {address} out of Host Mode; its energy is taken back and its cycles may be lost"
     _act("remove", address, what, yes, config, json)
 
 
-@app.command("confirm-key")
+@app.command("confirm-key", cls=Command)
 def confirm_key(
-    key: Annotated[str, typer.Argument(help="As `host list` shows it.")],
+    key: Annotated[str, typer.Argument(help="The name of the count, as `energyd host list` shows it.")],
     yes: Yes = False,
     config: options.Config = None,
     json: options.Json = False,
 ) -> None:
-    """Say that Netts' answer holds the count of cycles under this key, after comparing it with the account there."""
+    """Say that the count of cycles under this key is right.
+
+    Netts' answers name the count in several ways. Compare what `energyd host list` shows with the account there first.
+    """
     _sure(f"believe the count under {key}, and order cycles by it", yes)
     with asking(config) as client:
         confirmed = client.post("/v1/host/key", {"key": key})
@@ -117,7 +146,7 @@ def _act(act: str, address: str, what: str, yes: bool, config: Any, json: bool, 
         printing.print_json(acted)
     else:
         print(f"{act} {address}: {acted['outcome']}")
-    raise typer.Exit(0 if acted["outcome"] == "done" else 1)
+    raise typer.Exit(Exit.DONE if acted["outcome"] == "done" else Exit.FAILED)
 
 
 def _sure(what: str, yes: bool) -> None:

@@ -12,18 +12,17 @@ import typer
 
 from energyd import __version__
 from energyd.cli import asking, control, doctor, files, host, orders, pausing, planning, report, views
+from energyd.cli.exits import Exit
+from energyd.cli.help import Command, Group
 from energyd.errors import ConfigFaults, EnergydError
-
-EXIT_FAILED = 1
-EXIT_CONFIG = 78
-EXIT_INTERRUPTED = 130
 
 app = typer.Typer(
     name="energyd",
     help="Keeps TRON addresses supplied with rented energy, by policy, and says why.",
-    epilog="Exit status: 0 done; 1 it failed; 2 wrong usage; 78 a configuration or policy fault.",
+    cls=Group,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -45,13 +44,13 @@ for command in (
     pausing.resume,
     asking.reload,
 ):
-    app.command()(command)
-app.add_typer(orders.app, name="orders")
-app.add_typer(planning.app, name="calls")
-app.add_typer(host.app, name="host")
+    app.command(cls=Command)(command)
+app.add_typer(orders.app, name="orders", cls=Group)
+app.add_typer(planning.app, name="calls", cls=Group)
+app.add_typer(host.app, name="host", cls=Group)
 
 
-@app.command()
+@app.command(cls=Command)
 def version() -> None:
     """Print the version."""
     print(__version__)
@@ -81,19 +80,19 @@ def main() -> None:
             print(fault, file=sys.stderr)
         count = len(faults.faults)
         print(f"energyd: {count} fault{'' if count == 1 else 's'} in the configuration", file=sys.stderr)
-        sys.exit(EXIT_CONFIG)
+        sys.exit(Exit.CONFIG)
     except EnergydError as error:
         sys.exit(_fail(str(error)))
     except KeyboardInterrupt:
-        sys.exit(EXIT_INTERRUPTED)
+        sys.exit(Exit.INTERRUPTED)
     except BrokenPipeError:
         # The reader of our output went away, as `head` does; Python must not complain about it while exiting.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(EXIT_FAILED)
+        sys.exit(Exit.FAILED)
     except Exception as error:  # noqa: BLE001 - the last place where a bug can still become one readable line
         sys.exit(_fail(f"this is a bug in energyd, please report it: {type(error).__name__}: {error}"))
 
 
 def _fail(text: str) -> int:
     print(f"energyd: {text}", file=sys.stderr)
-    return EXIT_FAILED
+    return Exit.FAILED

@@ -4,27 +4,57 @@ import os
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from energyd import units
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from energyd.config.load import Configuration
     from energyd.config.settings import Settings
 
 Config = Annotated[
     Path | None,
     typer.Option(
-        "--config", "-c", help="The configuration; default: $ENERGYD_CONFIG, ./energyd.yaml, /etc/energyd/energyd.yaml."
+        "--config",
+        "-c",
+        metavar="FILE",
+        help="The settings; without it $ENERGYD_CONFIG, ./energyd.yaml or /etc/energyd/energyd.yaml.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 Since = Annotated[
-    str | None, typer.Option("--since", help="How far back, such as 30m, 2d, or a moment: 2026-11-21T09:00:00Z.")
+    str | None,
+    typer.Option(
+        "--since",
+        metavar="TIME",
+        help="Not older than this: how long ago, such as 30m or 2d, or a moment, 2026-11-21T09:00:00Z.",
+    ),
 ]
-Address = Annotated[str | None, typer.Option("--address", "-a", help="Only this address.")]
+Address = Annotated[str | None, typer.Option("--address", "-a", metavar="ADDRESS", help="Only this address: T...")]
+Policy = Annotated[str | None, typer.Option("--policy", "-p", metavar="NAME", help="Only this policy, as payouts.")]
+Limit = Annotated[int, typer.Option("--limit", "-n", metavar="COUNT", min=1, help="The most to show, from 1.")]
+
+
+def checked(kind: Literal["Duration", "Moment", "Energy"]) -> "Callable[[str | None], str | None]":
+    """For an option whose text goes to the daemon: wrong usage when it is not written as `kind` is in a file."""
+
+    def check(text: str | None) -> str | None:
+        from pydantic import TypeAdapter, ValidationError
+
+        from energyd import fields
+
+        try:
+            if text is not None:
+                TypeAdapter(getattr(fields, kind)).validate_python(text)
+        except ValidationError as error:
+            raise typer.BadParameter(str(error.errors()[0]["ctx"]["error"])) from None
+        return text
+
+    return check
 
 
 def load_configuration(path: Path | None, *, need_key: bool = False) -> "Configuration":

@@ -11,6 +11,7 @@ import typer
 
 from energyd import units
 from energyd.cli import options, printing
+from energyd.cli.help import Command
 from energyd.cli.views import with_ledger
 from energyd.model import Order, OrderState
 
@@ -29,12 +30,15 @@ def orders(
     context: typer.Context,
     config: options.Config = None,
     address: options.Address = None,
-    policy: Annotated[str | None, typer.Option("--policy", "-p", help="Only this policy.")] = None,
+    policy: options.Policy = None,
     since: options.Since = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="The most to show.")] = 50,
+    limit: options.Limit = 50,
     json: options.Json = False,
 ) -> None:
-    """Show the ledger's orders, newest first."""
+    """Show the ledger's orders, newest first.
+
+    Each with its energy or cycles, what it cost, its state and Netts' own id.
+    """
     if context.invoked_subcommand is not None:
         return
     configuration = options.load_configuration(config)
@@ -53,18 +57,19 @@ def orders(
         print("No orders.")
 
 
-@app.command()
+@app.command(cls=Command)
 def settle(
-    key: Annotated[str, typer.Argument(help="The order's key, or as much of its beginning as is unique.")],
+    key: Annotated[str, typer.Argument(help="The order's key, or as much of its beginning as is unique, as 5dfbd3d1.")],
     placed: Annotated[
         bool, typer.Option("--placed/--not-placed", help="Whether Netts has taken and charged it.", show_default=False)
     ],
     config: options.Config = None,
     json: options.Json = False,
 ) -> None:
-    """Say what became of an unresolved order, after looking at the account at Netts. The address may order again then.
+    """Say what became of an unresolved order.
 
-    Only an unresolved order can be settled, and only once. Saying --not-placed of an order that was placed pays twice.
+    Look at the account at Netts first. Only an unresolved order can be settled, and only once; its address may order
+    again then. Saying --not-placed of an order that was placed pays twice.
     """
     row = _settled_by_daemon(options.load_settings(config), key, placed=placed)
     if json:

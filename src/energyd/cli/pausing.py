@@ -22,20 +22,29 @@ if TYPE_CHECKING:
     from energyd.ledger.ledger import Ledger
 
 T = TypeVar("T")
-Policy = Annotated[str | None, typer.Option("--policy", "-p", help="Only this policy.")]
 
 
 def pause(
-    policy: Policy = None,
+    policy: options.Policy = None,
     address: options.Address = None,
-    length: Annotated[str | None, typer.Option("--for", help="How long, such as 2h; default: until resume.")] = None,
-    reason: Annotated[str, typer.Option("--reason", help="Why, for whoever wonders.")] = "",
+    length: Annotated[
+        str | None,
+        typer.Option(
+            "--for",
+            metavar="DURATION",
+            callback=options.checked("Duration"),
+            help="How long, as 90s or 2h; without it, until `energyd resume`.",
+        ),
+    ] = None,
+    reason: Annotated[
+        str, typer.Option("--reason", metavar="TEXT", help="Why, for whoever wonders: one line of 200 characters.")
+    ] = "",
     config: options.Config = None,
     json: options.Json = False,
 ) -> None:
-    """Stop all spending, or that of one policy or address. Watching and logging go on; it survives a restart.
+    """Stop all spending, or that of one policy or address.
 
-    While no daemon runs, it is written into the ledger and holds from the daemon's start on.
+    Watching, deciding and logging go on. It survives a restart.
     """
     _check(policy, address)
     body = {"policy": policy, "address": address, "for": length, "reason": reason or None}
@@ -53,12 +62,15 @@ def pause(
 
 
 def resume(
-    policy: Policy = None,
+    policy: options.Policy = None,
     address: options.Address = None,
     config: options.Config = None,
     json: options.Json = False,
 ) -> None:
-    """Lift the pause of exactly this policy, this address, or everything."""
+    """Let spending go on that was paused.
+
+    Lifts the pause of exactly this policy, this address, or, without either, of everything; other pauses stay.
+    """
     _check(policy, address)
     whose = {"policy": policy, "address": address}
     try:

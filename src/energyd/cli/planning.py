@@ -10,6 +10,7 @@ import typer
 
 from energyd import units
 from energyd.cli import asking, options, printing
+from energyd.cli.help import Command
 from energyd.model import (
     AHEAD,
     NEVER_CHARGED,
@@ -84,10 +85,9 @@ async def _past(configuration: "Configuration", now: datetime) -> Past:
 
 
 def plan(config: options.Config = None, json: options.Json = False) -> None:
-    """Show what a live run would do now and over the next day, and what it would cost. Spends nothing.
+    """Show what a live run would do over the next day, at what cost.
 
-    It reads the node and Netts by itself, and assumes that prices stay, that calls are made when they are planned, and
-    that nobody else uses energy.
+    It assumes that prices stay, that calls are made when they are planned, and that nobody else uses energy.
     """
     found = asyncio.run(_plan(options.load_configuration(config)))
     if json:
@@ -196,17 +196,20 @@ def _show_plan(plan: Plan) -> None:
 
 # --- calls ----------------------------------------------------------------------------------------------------------
 
-app = typer.Typer(no_args_is_help=True, help="Planned calls: those of policies and those added at run time.")
+app = typer.Typer(no_args_is_help=True, help="Planned calls, of policies and added at run time.")
 
 
-@app.command("list")
+@app.command("list", cls=Command)
 def list_calls(
     config: options.Config = None,
     address: options.Address = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Ask neither the node nor Netts.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Ask neither node nor Netts: no costs.")] = False,
     json: options.Json = False,
 ) -> None:
-    """Show the calls that are not over, and the next one of each rule of a policy: estimate, cost today, fee_limit."""
+    """Show the calls that are not over.
+
+    And the next one of each rule of a policy: its estimate, its cost today, and the fee_limit that it needs.
+    """
     from energyd.rows import call_at_price
 
     configuration = options.load_configuration(config)
@@ -271,22 +274,51 @@ def _call_table(rows: Sequence[dict[str, Any]]) -> "Table":
     return table
 
 
-@app.command("add")
+@app.command("add", cls=Command)
 def add_call(
-    address: Annotated[str, typer.Argument(help="An address that a policy watches.")],
-    at: Annotated[str, typer.Option("--at", help="When the calls are made: 2026-12-24T09:00:00+01:00.")],
+    address: Annotated[str, typer.Argument(help="An address that a policy watches: T...")],
+    at: Annotated[
+        str,
+        typer.Option(
+            "--at",
+            metavar="MOMENT",
+            callback=options.checked("Moment"),
+            help="When the calls are made, as 2026-12-24T09:00:00+01:00.",
+        ),
+    ],
     energy: asking.Energy = None,
     contract: asking.Contract = None,
     function: asking.Function = None,
     arg: asking.Arguments = None,
     count: asking.Count = None,
-    lead: Annotated[str, typer.Option("--lead", help="Have the energy on chain this long before.")] = "3m",
-    hold: Annotated[str, typer.Option("--hold", help="And keep it that long after.")] = "20m",
-    name: Annotated[str, typer.Option("--name", help="What lists and the log call it.")] = "call",
+    lead: Annotated[
+        str,
+        typer.Option(
+            "--lead",
+            metavar="DURATION",
+            callback=options.checked("Duration"),
+            help="Have the energy on chain this long before, as 90s or 5m.",
+        ),
+    ] = "3m",
+    hold: Annotated[
+        str,
+        typer.Option(
+            "--hold",
+            metavar="DURATION",
+            callback=options.checked("Duration"),
+            help="And keep it that long after, as 40m or 2h; a day at most.",
+        ),
+    ] = "20m",
+    name: Annotated[
+        str, typer.Option("--name", metavar="NAME", help="What lists and the log call it, as friday-payroll.")
+    ] = "call",
     config: options.Config = None,
     json: options.Json = False,
 ) -> None:
-    """Plan a call. The running daemon sees to its energy; it survives a restart."""
+    """Plan a call, whose energy the daemon sees to.
+
+    The plan survives a restart.
+    """
     body = asking.wanted(address, energy, contract, function, arg, count)
     with asking.asking(config) as client:
         call = client.post("/v1/calls", body | {"at": at, "lead": lead, "hold": hold, "name": name})
@@ -296,13 +328,18 @@ def add_call(
         print(f"call {call['call_id']} at {call['at'][:19]}Z; `energyd calls cancel {call['call_id']}` ends it")
 
 
-@app.command("cancel")
+@app.command("cancel", cls=Command)
 def cancel_call(
-    call_id: Annotated[str, typer.Argument(metavar="ID", help="The call's id, or as much of it as is unique.")],
+    call_id: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID", help="The call's id, or as much of it as is unique, as `energyd calls list` shows it."
+        ),
+    ],
     config: options.Config = None,
     json: options.Json = False,
 ) -> None:
-    """End a call, one of a policy this one time only. What was rented for it stays rented."""
+    """End a call; one of a policy this one time only."""
     with asking.asking(config) as client:
         call = client.delete(f"/v1/calls/{call_id}")
     if json:

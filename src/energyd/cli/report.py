@@ -15,20 +15,32 @@ if TYPE_CHECKING:
     from energyd.ledger.reads import Reader
     from energyd.report import Report, Row
 
-_MOMENT = "a date (2026-11-21), a moment (2026-11-21T09:00:00Z) or how long ago (7d)"
-
 
 def report(
     config: options.Config = None,
     since: Annotated[
-        str | None, typer.Option("--from", help=f"The beginning: {_MOMENT}; default: midnight UTC.")
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="TIME",
+            help="The beginning: a date, 2026-11-21, a moment, 2026-11-21T09:00:00Z, or how long ago, 7d; without it, "
+            "today's midnight in UTC.",
+        ),
     ] = None,
-    until: Annotated[str | None, typer.Option("--to", help="The end, not included; default: now.")] = None,
-    by: Annotated[By, typer.Option("--by", help="What a row is about; days are those of UTC.")] = By.POLICY,
+    until: Annotated[
+        str | None,
+        typer.Option("--to", metavar="TIME", help="The end, not included, written as --from; without it, now."),
+    ] = None,
+    by: Annotated[
+        By, typer.Option("--by", metavar="policy|address|day", help="What a row is about; days are those of UTC.")
+    ] = By.POLICY,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV and nothing else.")] = False,
     json: options.Json = False,
 ) -> None:
-    """Sum what was rented, delivered, used, charged and saved. Amounts are exact and those of the ledger."""
+    """Sum what was rented, delivered, used, charged and saved.
+
+    Amounts are exact, and those of the ledger.
+    """
     if as_csv and json:
         raise typer.BadParameter("--csv and --json exclude each other")
     now = datetime.now(UTC)

@@ -69,7 +69,10 @@ def with_ledger(configuration: "Configuration", work: "Callable[[Reader], Awaita
 
 
 def status(config: options.Config = None, json: options.Json = False) -> None:
-    """Show the addresses, their energy, what is rented, what was spent, and open alerts."""
+    """Show addresses, their energy, rentals, spending and alerts.
+
+    As of each address's last decision; with pauses and calls, and what is spent of each budget.
+    """
     configuration = options.load_configuration(config)
     state = with_ledger(configuration, lambda ledger: _gather(configuration, ledger))
     if json:
@@ -236,12 +239,15 @@ def decisions(
     config: options.Config = None,
     address: options.Address = None,
     since: options.Since = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="The most to show.")] = 50,
+    limit: options.Limit = 50,
     changes: Annotated[bool, typer.Option("--changes", help="Leave out those that repeat the one before.")] = False,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new ones as they are taken.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new ones until Ctrl-C.")] = False,
     json: options.Json = False,
 ) -> None:
-    """Show recent decisions, oldest first, each with its reason."""
+    """Show recent decisions, oldest first, each with its reason.
+
+    docs/events.md says what each reason means and what can be done about it.
+    """
     configuration = options.load_configuration(config)
     wanted = options.checked_address(address) if address else None
     begin = options.read_since(since)
@@ -303,11 +309,14 @@ def _print_lines(found: Sequence[Decision], *, json: bool) -> None:
 
 
 def explain(
-    address: Annotated[str, typer.Argument(help="The address, as it stands in its policy.")],
+    address: Annotated[str, typer.Argument(help="The address, as it stands in its policy: T...")],
     config: options.Config = None,
     json: options.Json = False,
 ) -> None:
-    """Show why the last decision about an address was what it was: demand, supply, gap, and each guard."""
+    """Show why the last decision about an address was taken.
+
+    Demand, supply, gap, and each guard with its figure and its limit.
+    """
     configuration = options.load_configuration(config)
     wanted = options.checked_address(address)
 
