@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 
 from energyd.api.app import application
-from energyd.api.past import STRETCH, Past
+from energyd.api.past import STRETCH, Drawn, Past
 from energyd.daemon import Daemon
 from energyd.model import Mode, OrderKind
 from energyd.sandbox import addresses
@@ -19,7 +19,7 @@ from ..engine.stage import ALICE, BOB, CAROL, Stage, a_policy  # noqa: TID252 - 
 PAYROLL = a_policy("payroll", CAROL, keep="never") | {
     "planned_calls": [{"name": "daily", "cron": "0 3 * * *", "energy": 65_000, "count": 2}]
 }
-PACE = timedelta(seconds=15)
+FLOOR = Drawn(OrderKind.RENTAL, 65_000, timedelta(seconds=15))
 
 
 @asynccontextmanager
@@ -54,7 +54,7 @@ async def test_it_says_of_each_address_what_the_other_routes_say(stage: Stage) -
         ]
         assert drawn["decision"]["reason"] == told["reason"]
     (rental,) = shown["addresses"][0]["orders"]
-    assert (rental["order_key"], rental["energy"]) == (orders[0]["order_key"], orders[0]["energy"])
+    assert [rental[name] for name in ("energy", "state")] == [orders[0][name] for name in ("energy", "state")]
     assert rental["cost_sun"] == round(orders[0]["cost_trx"] * 1_000_000)
     assert shown["totals"]["spent_day_sun"] == sum(charge.cost_sun for charge in stage.netts.books.charges)
     assert (shown["mode"], shown["found"], shown["sheets"], shown["alerts"]) == ("live", 3, 1, [])
@@ -70,7 +70,7 @@ async def test_a_dip_of_some_seconds_stays_visible(stage: Stage) -> None:
     (alice,) = shown["addresses"]
     place = (at - datetime.fromisoformat(shown["day_from"])) // STRETCH
     assert least <= alice["lowest"][place] <= least + 100, "used energy comes back slowly"
-    assert [place, 65_000] in alice["missed"]
+    assert place in alice["below"]
 
 
 async def test_what_could_not_be_read_is_a_gap_and_never_zero(stage: Stage) -> None:
@@ -124,9 +124,9 @@ async def test_what_is_read_little_by_little_is_what_is_read_at_once(stage: Stag
         await stage.sleep(stage.rng.choice((1, 7, 61, 400)))
         stage.world.use(ALICE, 20_000)
         now = stage.loop.now()
-        seen = await often.levels(ALICE, OrderKind.RENTAL, pace=PACE, now=now), await often.changes(now)
+        seen = await often.levels(ALICE, FLOOR, now), await often.changes(now)
     once = Past(stage.ledgers[-1])
-    assert seen == (await once.levels(ALICE, OrderKind.RENTAL, pace=PACE, now=now), await once.changes(now))
+    assert seen == (await once.levels(ALICE, FLOOR, now), await once.changes(now))
 
 
 async def test_the_newest_decisions_are_those_that_the_ledger_calls_changes(stage: Stage) -> None:
@@ -161,6 +161,15 @@ async def test_those_that_need_attention_can_be_had_alone(stage: Stage) -> None:
     assert [row["address"] for row in shown["addresses"]] == [BOB]
     assert shown["totals"]["need_attention"] == 1
     assert [row["policy"] for row in shown["policies"]] == ["dear"]
+
+
+async def test_an_idle_address_whose_floor_is_not_kept_is_not_below_it(stage: Stage) -> None:
+    async with living(stage, a_policy("sweeper", ALICE, keep="while_active", active_within="10m")) as client:
+        stage.world.use(ALICE, 65_000)
+        await stage.sleep(3 * 3600)
+        (alice,) = (await overview(client))["addresses"]
+    assert alice["lowest"][-9:] == [0] * 9
+    assert len(alice["below"]) == 1
 
 
 async def test_an_unclear_order_and_a_pause_are_shown(stage: Stage) -> None:

@@ -260,7 +260,6 @@ class DrawnDecision(Answer):
 
 
 class DrawnOrder(Answer):
-    order_key: str
     kind: str
     state: str
     energy: int | None
@@ -269,14 +268,11 @@ class DrawnOrder(Answer):
     """What was charged, or until that is known the most it can be."""
     is_charged: bool
     from_at: Moment
-    delivered_at: Moment | None
     until_at: Moment | None
 
 
 class DrawnCall(Answer):
     call: str
-    call_id: str
-    origin: str
     state: str
     energy: int | None
     needed_by: Moment
@@ -315,8 +311,8 @@ class DrawnAddress(Answer):
     """The least in each stretch of the day since `day_from`; null where nothing is known."""
     unread: list[int]
     """The places in `lowest` of stretches in which a reading failed."""
-    missed: list[tuple[int, int]]
-    """The places of stretches with less than had to be there, each with how much that was."""
+    below: list[int]
+    """The places of stretches with less than the floor, where so much had to be there."""
     orders: list[DrawnOrder]
     calls: list[DrawnCall]
 

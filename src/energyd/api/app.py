@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from energyd import __version__
@@ -24,6 +25,7 @@ from energyd.telemetry import LogEvent
 
 NAME = "energyd"
 """What our own client calls the host at the other end of a Unix socket."""
+PACKED_FROM_BYTES = 16 * 1024
 _HINTS = {
     404: "GET /openapi.json lists what is here",
     405: "GET /openapi.json lists what can be done here",
@@ -48,6 +50,7 @@ def application(host: Host, *, token: str | None = None) -> ASGIApp:
         },
     )
     app.state.host = host
+    app.add_middleware(GZipMiddleware, minimum_size=PACKED_FROM_BYTES, compresslevel=1)
     app.include_router(page.router)
     app.include_router(overview.router)
     app.include_router(routes.router)

@@ -13,7 +13,7 @@ from energyd import __version__, rows, units
 from energyd.api.answers import Overview, answers
 from energyd.api.bodies import OverviewQuery
 from energyd.api.host import Exact, Host
-from energyd.api.past import DAY, STRETCH, Past
+from energyd.api.past import DAY, STRETCH, Drawn, Past
 from energyd.api.reading import query, takes
 from energyd.api.routes import TheHost
 from energyd.calls import coming
@@ -134,8 +134,8 @@ async def _address_row(
     host: Host, policy: Policy, watched: WatchedAddress, pauses: Iterable[Pause], now: datetime
 ) -> dict[str, Any]:
     address, latest = watched.address, host.engine.latest.get(watched.address)
-    kind, pace = _drawn(policy)
-    levels = await host.past.levels(address, kind, pace=pace, now=now)
+    drawn = _drawn(policy)
+    levels = await host.past.levels(address, drawn, now)
     reading = host.engine.readings.get(address)
     orders = await host.ledger.orders(address=address, since=now - DAY - RENTAL_TIME)
     paused = next((each for each in pauses if _concerns(each, policy, address)), None)
@@ -153,20 +153,23 @@ async def _address_row(
         "decision": _decision_row(latest) if latest else None,
         "cycles": _cycles_row(host, policy, address),
         "paused": rows.pause_row(paused) if paused else None,
-        "drawn": "cycles" if kind is OrderKind.CYCLES else "energy",
+        "drawn": "cycles" if drawn.kind is OrderKind.CYCLES else "energy",
         "lowest": levels.lowest,
         "unread": levels.unread,
-        "missed": levels.missed,
+        "below": levels.below,
         "orders": [_order_row(order) for order in orders if order.state not in NEVER_CHARGED],
         "calls": [_call_row(call) for call in await _calls(host, policy, watched, now)],
     }
 
 
-def _drawn(policy: Policy) -> tuple[OrderKind, timedelta]:
-    """What the time line shows: energy, or, where only cycles are seen to, those; and how often that is looked at."""
-    if policy.energy is None and not policy.planned_calls and policy.host_mode is not None:
-        return OrderKind.CYCLES, policy.host_mode.check_every
-    return OrderKind.RENTAL, policy.energy.check_every if policy.energy else WITHOUT_FLOOR_EVERY
+def _drawn(policy: Policy) -> Drawn:
+    """Energy, or, where only cycles are seen to, those."""
+    rule, hosted = policy.energy, policy.host_mode
+    if rule is None and hosted is not None and not policy.planned_calls:
+        return Drawn(OrderKind.CYCLES, hosted.min_cycles, hosted.check_every)
+    if rule is None:
+        return Drawn(OrderKind.RENTAL, None, WITHOUT_FLOOR_EVERY)
+    return Drawn(OrderKind.RENTAL, rule.floor, rule.check_every)
 
 
 def _concerns(pause: Pause, policy: Policy, address: str) -> bool:
@@ -210,7 +213,6 @@ def _buys(decision: Decision) -> bool:
 
 def _order_row(order: Order) -> dict[str, Any]:
     return {
-        "order_key": order.key,
         "kind": str(order.kind),
         "state": str(order.state),
         "energy": order.energy,
@@ -218,7 +220,6 @@ def _order_row(order: Order) -> dict[str, Any]:
         "cost_sun": order.cost_max_sun if order.cost_sun is None else order.cost_sun,
         "is_charged": order.cost_sun is not None,
         "from_at": order.sent_at or order.intended_at,
-        "delivered_at": order.delivered_at,
         "until_at": order.until_at if order.kind is OrderKind.RENTAL else None,
     }
 
@@ -234,8 +235,6 @@ async def _calls(host: Host, policy: Policy, watched: WatchedAddress, now: datet
 def _call_row(call: Call) -> dict[str, Any]:
     return {
         "call": call.name,
-        "call_id": call.call_id,
-        "origin": str(call.origin),
         "state": str(CallState.MISSED if _was_missed(call) else call.state),
         "energy": call.energy,
         "needed_by": call.needed_by,

@@ -19,6 +19,15 @@ CHANGES_SHOWN = 30
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What the time line of an address shows, of which floor, and how often that is looked at."""
+
+    kind: OrderKind
+    floor: int | None
+    pace: timedelta
+
+
 @dataclass(slots=True)
 class Series:
     """What was seen of one address, by the number of the stretch; `up_to` is the decision that was taken in last."""
@@ -26,24 +35,23 @@ class Series:
     up_to: int
     lowest: dict[int, int] = field(default_factory=dict)
     unread: set[int] = field(default_factory=set)
-    missed: dict[int, int] = field(default_factory=dict)
+    below: set[int] = field(default_factory=set)
 
     def take_in(self, seen: Iterable[Looks], up_to: int) -> None:
         for looks in seen:
             stretch = looks.stretch
             if looks.lowest is not None:
                 self.lowest[stretch] = min(looks.lowest, self.lowest.get(stretch, looks.lowest))
-            if looks.missed is not None:
-                self.missed[stretch] = max(looks.missed, self.missed.get(stretch, 0))
             if looks.unread:
                 self.unread.add(stretch)
+            if looks.below:
+                self.below.add(stretch)
         self.up_to = max(self.up_to, up_to)
 
     def forget(self, before: int) -> None:
+        self.lowest = {stretch: least for stretch, least in self.lowest.items() if stretch >= before}
         self.unread = {stretch for stretch in self.unread if stretch >= before}
-        for figures in (self.lowest, self.missed):
-            for stretch in [stretch for stretch in figures if stretch < before]:
-                del figures[stretch]
+        self.below = {stretch for stretch in self.below if stretch >= before}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +62,8 @@ class Levels:
     """The least in each stretch; None where nothing is known of it."""
     unread: list[int]
     """The places at which a reading failed."""
-    missed: list[tuple[int, int]]
-    """The places at which there was less than had to be, each with how much that was."""
+    below: list[int]
+    """The places at which there was less than the floor, where so much had to be there."""
 
 
 class Past:
@@ -75,18 +83,20 @@ class Past:
     def begins_at(stretch: int) -> datetime:
         return _EPOCH + stretch * STRETCH
 
-    async def levels(self, address: str, kind: OrderKind, *, pace: timedelta, now: datetime) -> Levels:
-        """The last day of one address, that is looked at every `pace`."""
+    async def levels(self, address: str, drawn: Drawn, now: datetime) -> Levels:
+        """The last day of one address."""
         first = self.first_stretch(now)
         until = await self._ledger.newest_decision()
-        known = self._series.get((address, kind))
+        known = self._series.get((address, drawn.kind))
         if known is None:
             known = Series(await self._ledger.newest_decision(before=self.begins_at(first)))
-        seen = await self._ledger.looks(address, kind, after=known.up_to, until=until, length=STRETCH)
+        seen = await self._ledger.looks(
+            address, drawn.kind, drawn.floor or 0, after=known.up_to, until=until, length=STRETCH
+        )
         known.take_in(seen, until)
         known.forget(first)
-        self._series[address, kind] = known
-        return _levels(known, first, carried_for=pace // STRETCH + 1)
+        self._series[address, drawn.kind] = known
+        return _levels(known, first, carried_for=drawn.pace // STRETCH + 1)
 
     async def changes(self, now: datetime) -> list[Decision]:
         """The newest decisions of the last day that differ from the one before of their address, newest first."""
@@ -118,5 +128,5 @@ def _levels(series: Series, first: int, *, carried_for: int) -> Levels:
         else:
             age += 1
         lowest.append(last if age <= carried_for else None)
-    missed = sorted((stretch - first, demand) for stretch, demand in series.missed.items())
-    return Levels(lowest, sorted(stretch - first for stretch in series.unread), missed)
+    unread, below = (sorted(stretch - first for stretch in places) for places in (series.unread, series.below))
+    return Levels(lowest, unread, below)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Column, Connection, Integer, Over, case, func, select, type_coerce
+from sqlalchemy import Column, Connection, Integer, Over, and_, case, func, select, type_coerce
 
 from energyd import units
 from energyd.ledger.queries import DAY, DECISION, HOUR, fetch
@@ -79,8 +79,8 @@ class Looks:
     """The least energy that could be spent, or cycles; None where no decision knew it."""
     unread: int
     """Decisions that did not know it."""
-    missed: int | None
-    """The greatest demand above what there was; None where there was as much as had to be."""
+    below: int
+    """Decisions that saw less than the floor, where so much had to be there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,15 +103,16 @@ def newest(connection: Connection) -> int:
 
 
 def looks(
-    connection: Connection, address: str, kind: OrderKind, *, after: int, until: int, length: timedelta
+    connection: Connection, address: str, kind: OrderKind, floor: int, *, after: int, until: int, length: timedelta
 ) -> tuple[Looks, ...]:
     """What the decisions of a kind after one row and up to another saw of an address, by stretches of a length."""
+    is_below = and_(_d.available < _d.demand, _d.available < floor)
     stretch = (type_coerce(_d.at, Integer) // (length // timedelta(microseconds=1))).label("stretch")
     wanted = select(
         stretch,
         func.min(_d.available).label("lowest"),
         (func.count() - func.count(_d.available)).label("unread"),
-        func.max(case((_d.available < _d.demand, _d.demand))).label("missed"),
+        func.sum(case((is_below, 1), else_=0)).label("below"),
     ).where(_d.address == address, _d.id > after, _d.id <= until, _d.kind == kind)
     return fetch(connection, Looks, wanted.group_by(stretch))
 

@@ -221,10 +221,12 @@ class Reader:
         return await self._read(lambda c: history.newest_before(c, before) if before else history.newest(c))
 
     async def looks(
-        self, address: str, kind: OrderKind, *, after: int, until: int, length: timedelta
+        self, address: str, kind: OrderKind, floor: int, *, after: int, until: int, length: timedelta
     ) -> tuple[Looks, ...]:
         """What the decisions of a kind after one row and up to another saw of an address, by stretches of a length."""
-        return await self._read(lambda c: history.looks(c, address, kind, after=after, until=until, length=length))
+        return await self._read(
+            lambda c: history.looks(c, address, kind, floor, after=after, until=until, length=length)
+        )
 
     async def changes(self, *, after: int, until: int, limit: int) -> tuple[Decision, ...]:
         """The newest decisions after one row and up to another that do not repeat the one before, newest first."""

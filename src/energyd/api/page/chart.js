@@ -30,8 +30,7 @@ function scales(row, overview, width) {
   const now = epoch(overview.at);
   const until = now + AHEAD;
   const known = row.lowest.filter((level) => level !== null);
-  const asked = row.missed.map(([, demand]) => demand);
-  const top = Math.max(...known, ...asked, levelNow(row) ?? 0, targetOf(row) ?? 0, (floorOf(row) ?? 0) * 1.2, 1) * 1.06;
+  const top = Math.max(...known, levelNow(row) ?? 0, targetOf(row) ?? 0, (floorOf(row) ?? 0) * 1.2, 1) * 1.06;
   const x = (moment) => ((Math.min(Math.max(moment, from), until) - from) / (until - from)) * width;
   const y = (energy) => PLOT.bottom - (energy / top) * (PLOT.bottom - PLOT.top);
   return { from, now, until, width, top, x, y, step: overview.stretch_seconds };
@@ -84,14 +83,15 @@ function drawFailures(row, at) {
     .map((place) => gap(at.from + place * at.step, Math.min(at.from + (place + 1) * at.step, at.now), at));
 }
 
-/** Where there was less than had to be there, and how much was missing. */
-function drawMissed(row, at) {
-  return row.missed.filter(([place]) => row.lowest[place] !== null).map(([place, demand]) => {
+/** Where the floor was to be kept and there was less. */
+function drawBelow(row, at) {
+  const places = floorOf(row) ? row.below.filter((place) => row.lowest[place] < floorOf(row)) : [];
+  return places.map((place) => {
     const begins = at.from + place * at.step;
-    const x = at.x(begins);
-    const y = at.y(demand);
-    const width = Math.max(at.x(Math.min(begins + at.step, at.now)) - x, 1.5);
-    return svg("rect", { x, y, width, height: Math.max(at.y(row.lowest[place]) - y, 1), class: "below" });
+    const x = at.x(begins) - 1; // over the line as well, so that a short dip is as red as a long one
+    const width = at.x(Math.min(begins + at.step, at.now)) - x + 1;
+    const y = at.y(floorOf(row));
+    return svg("rect", { x, y, width, height: at.y(row.lowest[place]) - y, class: "below" });
   });
 }
 
@@ -176,10 +176,15 @@ function drawHours(at) {
 }
 
 function drawLabels(row, at) {
+  const label = (x, y, anchor, text) => svg("text", { x, y, class: "scale", "text-anchor": anchor }, text);
   const floor = floorOf(row);
-  if (!floor) return [];
-  const text = `${isCycles(row) ? "least" : "floor"} ${number(floor)}`;
-  return [svg("text", { x: at.width - 2, y: at.y(floor) - 3, class: "scale", "text-anchor": "end" }, text)];
+  const known = row.lowest.filter((level) => level !== null);
+  const top = Math.max(...known, levelNow(row) ?? 0);
+  const word = at.width < 420 ? "" : isCycles(row) ? "least " : "floor ";
+  return [
+    floor ? label(at.width - 2, at.y(floor) - 3, "end", word + number(floor)) : "",
+    top ? label(2, at.y(top) - 3, "start", number(top)) : "",
+  ];
 }
 
 function drawChart(row, overview, width) {
@@ -187,7 +192,7 @@ function drawChart(row, overview, width) {
   return svg(
     "svg",
     { width, height: CHART_HEIGHT, viewBox: `0 0 ${width} ${CHART_HEIGHT}`, "aria-hidden": "true", focusable: "false" },
-    ...drawHours(at), ...drawLevels(row, at), ...drawMissed(row, at), ...drawFailures(row, at),
+    ...drawHours(at), ...drawLevels(row, at), ...drawBelow(row, at), ...drawFailures(row, at),
     ...drawFloor(row, at), ...drawNow(at), ...drawRentals(row, at), ...drawCycleOrders(row, at), ...drawCalls(row, at),
     ...drawLabels(row, at),
   );
@@ -200,7 +205,7 @@ function summary(row, overview) {
   const parts = [`${isCycles(row) ? "Cycles" : "Energy"} over the last 24 hours`];
   parts.push(known.length ? `lowest ${number(Math.min(...known))}, now ${number(levelNow(row))}` : "nothing is known");
   if (floorOf(row)) parts.push(`floor ${number(floorOf(row))}`);
-  if (row.missed.length) parts.push(`less than had to be there for ${lasting(row.missed.length * overview.stretch_seconds)}`);
+  if (row.below.length) parts.push(`below it in ${plural(row.below.length, "stretch", "stretches")} of ${lasting(overview.stretch_seconds)}`);
   if (gaps) parts.push(`nothing known for ${lasting(gaps * overview.stretch_seconds)}`);
   parts.push(plural(rentalsOf(row).length, "rental", "rentals"), plural(shownCalls(row).length, "call", "calls"));
   return parts.join("; ") + ".";
@@ -248,8 +253,7 @@ function told(row, overview, moment) {
 function levelLine(row, place, isNow) {
   const level = isNow ? levelNow(row) : row.lowest[place];
   if (level === null) return isNow || row.unread.includes(place) ? "could not be read" : "nothing is known";
-  const demand = row.missed.find(([missed]) => missed === place)?.[1];
-  const missed = demand && !isNow ? `, where ${number(demand)} had to be` : "";
+  const below = row.below.includes(place) && level < floorOf(row) ? ", below the floor" : "";
   const failed = row.unread.includes(place) && !isNow ? "; a reading failed" : "";
-  return `${isNow ? "now" : "lowest"} ${amount(row, level)}${missed}${failed}`;
+  return `${isNow ? "now" : "lowest"} ${amount(row, level)}${below}${failed}`;
 }

@@ -92,21 +92,29 @@ function pauseRow(pause) {
 
 // --- totals and budgets ---------------------------------------------------------------------------------------------
 
-function tile(name, figure, note, title = "") {
+function tile(name, figure, unit, note, title = "") {
+  const known = figure === null ? ["not known"] : [figure, " ", make("small", {}, unit)];
   return make("div", { className: "tile", title }, make("span", { className: "name" }, name),
-    make("span", { className: "figure" }, figure), make("span", { className: "quiet" }, note));
+    make("span", { className: "figure" }, ...known), make("span", { className: "quiet" }, note));
 }
 
-function drawTotals({ totals, addresses }) {
-  const { burning_day_sun: burning, balance_sun: balance } = totals;
+function drawTotals({ totals }) {
+  const { rent_price_sun: price, balance_sun: balance } = totals;
   show(byId("totals"), totals, () => [
-    tile("Spent in 24 h", money(totals.spent_day_sun), cyclesNote(totals)),
-    tile("Rented in 24 h", number(totals.rented_day), burning === null || !totals.rented_day ? "energy"
-      : `energy; burning as much: ${money(burning)}`, "at what a unit costs to burn now"),
-    tile("Price", totals.rent_price_sun === null ? "not known" : `${number(totals.rent_price_sun)} sun`,
-      totals.burn_price_sun === null ? "for a unit of energy" : `a unit; burning: ${number(totals.burn_price_sun)} sun`),
-    tile("Balance at Netts", balance === null ? "not known" : money(balance), runway(totals)),
+    tile("Spent in 24 h", trx(totals.spent_day_sun), "TRX", cyclesNote(totals)),
+    tile("Rented in 24 h", number(totals.rented_day), "energy", burningNote(totals), "at what burning costs now"),
+    tile("Price", price === null ? null : number(price), "sun", priceNote(totals)),
+    tile("Balance at Netts", balance === null ? null : trx(balance), "TRX", runway(totals)),
   ]);
+}
+
+function burningNote({ burning_day_sun: burning, rented_day: energy }) {
+  return burning === null || !energy ? "for an hour each" : `burning as much: ${money(burning)}`;
+}
+
+function priceNote({ burn_price_sun: burning, cycle_price_sun: cycle }) {
+  const others = [burning === null ? null : `burning ${number(burning)} sun`, cycle === null ? null : `a cycle ${money(cycle)}`];
+  return ["for a unit of energy", ...others].filter(Boolean).join("; ");
 }
 
 function cyclesNote({ spent_day_sun: all, rentals_day_sun: rentals }) {
@@ -333,6 +341,7 @@ function drawTip(made) {
 
 // --- decisions ------------------------------------------------------------------------------------------------------
 
+const ROUTINE = ["enough", "in_flight", "cycles_enough", "infinite_cycles", "outside_window", "inactive"];
 const COLUMNS = ["when", "address", "decision", "why", "cost"];
 
 function drawDecisions({ decisions }) {
@@ -347,7 +356,8 @@ function decisionRow(decision) {
   const name = nameOf(decision.address);
   const bought = decision.bought === null ? null : decision.kind === "cycles"
     ? plural(decision.bought, "cycle", "cycles") : number(decision.bought);
-  return make("tr", {},
+  const isRoutine = decision.action === "hold" && ROUTINE.includes(decision.reason);
+  return make("tr", { className: isRoutine ? "routine" : "" },
     make("td", { className: "when" }, moment(decision.at)),
     make("td", {}, name ? make("span", { title: decision.address }, name) : shortened(decision.address)),
     make("td", { className: "what" }, make("span", { className: `action ${decision.action}` }, readable(decision.action)),
