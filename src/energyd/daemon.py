@@ -42,6 +42,8 @@ AT_ONCE = 8
 PRICES_EVERY = timedelta(seconds=60)
 FUNDS_EVERY = timedelta(minutes=3)
 """`userinfo` allows about 1000 calls a day (netts-api 12)."""
+FIRST_FUNDS_AGAIN = tuple(timedelta(seconds=seconds) for seconds in (5, 10, 20, 40, 80))
+"""After a start, as long as it could not be read."""
 BURN_PRICE_EVERY = timedelta(minutes=30)
 ALERTS_EVERY = timedelta(seconds=10)
 WRITE_EVERY = timedelta(seconds=5)
@@ -126,6 +128,7 @@ class Daemon:
         self._refusals: Refusals | None = None
         self._doubted_keys: dict[str, str] = {}
         self._netts_failures = Failures()
+        self._funds_retries = iter(FIRST_FUNDS_AGAIN)
         self._auth_errors: dict[str, str] = {}
         self._ledger_error: str | None = None
 
@@ -370,16 +373,29 @@ class Daemon:
             return
         self._hear_netts("prices", None)
         if unknown_before:
-            waiting = [a for a, decision in self.engine.latest.items() if decision.reason is Reason.PRICE_UNKNOWN]
-            self._rounds.hurry(waiting)
+            self._hurry_what_waits_for(Reason.PRICE_UNKNOWN)
 
     async def _read_funds(self) -> None:
+        unread_before = self.engine.known.funds is None
         try:
             await self.engine.known.read_funds()
         except NettsUnavailable as error:
             self._hear_netts("userinfo", error)
-        else:
-            self._hear_netts("userinfo", None)
+            if unread_before:
+                self._read_funds_soon()
+            return
+        self._hear_netts("userinfo", None)
+        if unread_before:
+            self._hurry_what_waits_for(Reason.NETTS_UNAVAILABLE)
+
+    def _read_funds_soon(self) -> None:
+        """Orders wait for the account to be read once, so it is asked for more often at first."""
+        wait = next(self._funds_retries, None)
+        if wait is not None and self._scheduler.get_job("funds") is not None:
+            self._scheduler.modify_job("funds", next_run_time=self._now() + wait)
+
+    def _hurry_what_waits_for(self, reason: Reason) -> None:
+        self._rounds.hurry([a for a, decision in self.engine.latest.items() if decision.reason is reason])
 
     async def _read_burn_price(self) -> None:
         known = self.engine.known

@@ -239,7 +239,7 @@ class Engine:
         self, policy: Policy, address: str, reading: Reading | NoReading, kind: OrderKind = OrderKind.RENTAL
     ) -> Situation:
         is_blind = isinstance(reading, NoReading) or kind is OrderKind.CYCLES
-        is_recalled = self._buyer is None or await self._recall.look_at(address, is_blind=is_blind)
+        unheard = None if self._buyer is None else await self._recall.look_at(address, is_blind=is_blind)
         now = self._now()
         memory = await self._ledger.memory(address, policy.name, now, kind)
         return Situation(
@@ -250,7 +250,8 @@ class Engine:
             reading=self._believed(reading, memory),
             prices=self.known.prices,
             funds=self.known.funds,
-            memory=memory if is_recalled else replace(memory, hold_until=now + INQUIRE_EVERY),
+            memory=memory,
+            unheard=unheard,
             limits=self._limits,
             left_to_host_mode_until=self.hosting.has_until(policy, address),
         )

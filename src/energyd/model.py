@@ -534,6 +534,14 @@ class OrderLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class Unheard:
+    """What must be heard once after a start before anything is ordered, and whose silence it is."""
+
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class Situation:
     """Everything that a decision about one address may depend on."""
 
@@ -546,6 +554,7 @@ class Situation:
     funds: Funds | None = None
     cycles: Cycles | None = None
     memory: Memory = Memory()
+    unheard: Unheard | None = None
     limits: OrderLimits = OrderLimits()
     left_to_host_mode_until: datetime | None = None
     """Host Mode has cycles and is given until then to fill the address up by itself."""

@@ -8,19 +8,21 @@ bought. Two witnesses outside the ledger are asked, each once after a start:
 * for a ledger in which nothing was ever remembered, the chain: an address that others have delegated energy to, of
   which this ledger knows nothing, is held.
 
-Where neither has anything to say, a first order waits for nothing. A request that still travels while an older copy is
-put in place is seen by neither; restoring takes a person longer than that.
+Where neither has anything to say, a first order waits for nothing. Where the account stays silent, orders wait until no
+rental from before the start can run any more. A request that still travels while an older copy is put in place is seen
+by neither; restoring takes a person longer than that.
 """
 
+import asyncio
 import contextlib
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from energyd import units
 from energyd.errors import ChainUnavailable, LedgerError
 from energyd.ledger.ledger import Ledger
-from energyd.model import RENTAL_TIME, Funds
+from energyd.model import RENTAL_TIME, Funds, Reason, Unheard
 from energyd.telemetry import Log, LogEvent
 
 _LEAST_ORDER_SUN = units.SUN_PER_TRX // 2
@@ -28,6 +30,16 @@ _LEAST_ORDER_SUN = units.SUN_PER_TRX // 2
 
 ASKED_AT_MOST = 2
 """How often a node is asked for the delegations of an address before a first order goes without them."""
+
+FORGOTTEN_ENDS = RENTAL_TIME + timedelta(minutes=5)
+"""How long after a start a rental that was ordered before it may still run, its request's longest flight included."""
+
+_ACCOUNT = Unheard(
+    Reason.NETTS_UNAVAILABLE, "the account has not been read since the start, to compare the ledger with"
+)
+_DELEGATIONS = Unheard(
+    Reason.NODE_UNREACHABLE, "the ledger is new and what is delegated to the address was not read yet"
+)
 
 
 class Lender(Protocol):
@@ -50,9 +62,11 @@ class Recall:
     ) -> None:
         self._chain, self._ledger, self._log, self._now, self._addresses = chain, ledger, log, now, addresses
         self._account_is_compared = False
+        self._began: float | None = None
+        """When the first order was asked for, on the event loop's clock."""
         self._is_new: bool | None = None
         self._looked_at: set[str] = set()
-        self._unheard: dict[str, int] = {}
+        self._asked: dict[str, int] = {}
 
     async def compare(self, funds: Funds, mark: int | None) -> None:
         """Hold everything if the account has paid for orders that the ledger does not know; remember it as it is now.
@@ -71,8 +85,8 @@ class Recall:
             with contextlib.suppress(LedgerError):  # what is remembered is only older then
                 await self._ledger.remember_spent(funds.spent_total_sun, mark)
 
-    async def look_at(self, address: str, *, is_blind: bool) -> bool:
-        """Whether the address may get an order; with a new ledger the chain is asked first, once.
+    async def look_at(self, address: str, *, is_blind: bool) -> Unheard | None:
+        """What has to be heard before the address may get an order; with a new ledger the chain is asked first, once.
 
         `is_blind`: the address cannot be read, so the policy has said what to do without the chain.
         """
@@ -81,9 +95,16 @@ class Recall:
                 await self._look_at(address)
             except ChainUnavailable:
                 # A node that shows the energy of an address and not its delegations has no more to say.
-                self._unheard[address] = self._unheard.get(address, 0) + 1
-                return self._unheard[address] >= ASKED_AT_MOST
-        return self._account_is_compared or bool(self._is_new)
+                self._asked[address] = self._asked.get(address, 0) + 1
+                return None if self._asked[address] >= ASKED_AT_MOST else _DELEGATIONS
+        is_heard = self._account_is_compared or self._is_new or self._forgotten_have_ended()
+        return None if is_heard else _ACCOUNT
+
+    def _forgotten_have_ended(self) -> bool:
+        clock = asyncio.get_running_loop().time()
+        if self._began is None:
+            self._began = clock
+        return clock - self._began >= FORGOTTEN_ENDS.total_seconds()
 
     async def _look_at(self, address: str) -> None:
         known = await self._ledger.orders(address=address, limit=1)

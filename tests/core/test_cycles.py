@@ -28,6 +28,7 @@ from energyd.model import (
     Reason,
     Refusals,
     Situation,
+    Unheard,
 )
 from energyd.policy import HostModeRule, Policy
 
@@ -122,6 +123,7 @@ def test_cycles_on_their_way_are_not_ordered_again() -> None:
 HELD = {
     Reason.UNRESOLVED_ORDER: {"memory": Memory(unsettled=an_order(state=OrderState.UNRESOLVED))},
     Reason.LEDGER_LOST: {"memory": Memory(hold_until=NOW + minutes(1))},
+    Reason.NETTS_UNAVAILABLE: {"unheard": Unheard(Reason.NETTS_UNAVAILABLE, "the account was not read")},
     Reason.PAUSED: {"memory": Memory(pauses=(Pause(1, None, ADDRESS, NOW, None, ""),))},
     Reason.AUTH_FAILED: {"memory": Memory(account_refusals=Refusals(Reason.AUTH_FAILED, 1, NOW, NOW))},
     Reason.INFINITE_CYCLES: {"memory": Memory(refusals=Refusals(Reason.INFINITE_CYCLES, 1, NOW, NOW))},

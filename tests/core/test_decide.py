@@ -27,6 +27,7 @@ from energyd.model import (
     Reason,
     Refusals,
     Situation,
+    Unheard,
 )
 
 from .situations import (
@@ -369,6 +370,11 @@ SPOILED: tuple[tuple[str, Reason, Spoil], ...] = (
         {"memory": {"unsettled": an_order(state=OrderState.UNRESOLVED)}},
     ),
     ("_ledger_is_whole", Reason.LEDGER_LOST, {"memory": {"hold_until": NOW + minutes(1)}}),
+    (
+        "_all_is_heard",
+        Reason.NETTS_UNAVAILABLE,
+        {"situation": {"unheard": Unheard(Reason.NETTS_UNAVAILABLE, "the account was not read")}},
+    ),
     ("_not_paused", Reason.PAUSED, {"memory": {"pauses": (Pause(1, None, ADDRESS, NOW, None, ""),)}}),
     (
         "_account_accepts",

@@ -257,3 +257,36 @@ async def test_a_netts_that_loses_every_order_is_asked_less_and_less(stage: Stag
     assert stage.charged() == []
     assert 4 <= len(stage.posts()) <= 10
     assert {"unresolved_order"} <= set(stage.reasons())
+
+
+# --- the account after a restart --------------------------------------------------------------------------------------
+
+
+async def restarted_without_userinfo(stage: Stage, seconds: float) -> None:
+    """A daemon that rented once, and its successor, which is short of energy and cannot read the account for a while."""
+    await stage.live(stage.build(), minutes=3)
+    stage.crash()
+    stage.world.use(ALICE, 60_000)
+    stage.netts.mood("html_502", "userinfo")
+    task = stage.begin(built := stage.build())
+    await stage.sleep(seconds)
+    stage.netts.moods.clear("userinfo")
+    await stage.sleep(100)
+    built.stop()
+    await task
+
+
+async def test_a_restarted_daemon_orders_soon_after_a_short_silence_of_the_account(stage: Stage) -> None:
+    await restarted_without_userinfo(stage, 12)
+    assert len(stage.charged()) == 2
+    held = stage.events("decision", reason="netts_unavailable")
+    assert "the account has not been read since the start" in held[0]["detail"]
+    assert stage.seconds(stage.events("order.intended")[1]) - stage.seconds(held[0]) < 20
+
+
+async def test_a_restarted_daemon_does_not_wait_for_the_account_longer_than_a_forgotten_rental_could_run(
+    stage: Stage,
+) -> None:
+    await restarted_without_userinfo(stage, 66 * 60)
+    waited = stage.seconds(stage.events("order.intended")[1]) - stage.seconds(stage.events("daemon.started")[1])
+    assert 60 * 60 < waited < 66 * 60

@@ -69,6 +69,13 @@ def _ledger_is_whole(wish: Wish) -> Guard:
     return Guard(Reason.LEDGER_LOST, passed, figure, "" if passed else f"until {until:%Y-%m-%d %H:%M:%S} UTC")
 
 
+def _all_is_heard(wish: Wish) -> Guard:
+    unheard = wish.situation.unheard
+    if unheard is None:
+        return Guard(Reason.NETTS_UNAVAILABLE, passed=True, figure="the account was read")
+    return Guard(unheard.reason, passed=False, figure=unheard.detail)
+
+
 def _not_paused(wish: Wish) -> Guard:
     pause = next(iter(wish.situation.memory.pauses), None)
     figure = "" if pause is None else f"paused since {pause.since:%Y-%m-%d %H:%M:%S} UTC"
@@ -186,7 +193,14 @@ def _daemon_spends(wish: Wish) -> Guard:
 
 Guards = tuple[Callable[[Wish], Guard], ...]
 
-_MAY_ORDER: Guards = (_no_unresolved_order, _ledger_is_whole, _not_paused, _account_accepts, _address_accepts)
+_MAY_ORDER: Guards = (
+    _no_unresolved_order,
+    _ledger_is_whole,
+    _all_is_heard,
+    _not_paused,
+    _account_accepts,
+    _address_accepts,
+)
 _RENT_PRICE: Guards = (_price_is_known, _price_is_allowed, _cheaper_than_burning)
 _CYCLE_PRICE: Guards = (_price_is_known, _cycle_price_is_allowed)
 _MAY_SPEND: Guards = (
