@@ -270,7 +270,8 @@ ALERTS = {
     ),
     AlertName.NETTS_AUTH_FAILED: Meaning(
         "Netts does not accept the key or the address that it is used from",
-        "`energyd doctor` says which; `energyd reload` after mending it at Netts, a restart after changing the key",
+        "`energyd doctor` says which; `energyd reload` after mending it at Netts or writing a new `api_key_file`, "
+        "a restart after changing a systemd credential or a variable",
     ),
     AlertName.NETTS_UNAVAILABLE: Meaning("Netts has failed for 30 seconds, or refuses orders in a row", _NETTS_TODO),
     AlertName.NODE_UNAVAILABLE: Meaning("no node has worked for 30 seconds; nothing is bought blindly", _NODE_TODO),

@@ -6,9 +6,10 @@ in which nothing else runs: a look that is under way goes on by what it knows, a
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-from energyd.config.difference import difference, said_of_budgets, said_of_restart
+from energyd.config.difference import acting, difference, said_of_budgets, said_of_restart
 from energyd.config.load import Configuration
 from energyd.config.source import file_name
 from energyd.errors import ConfigFault, ConfigFaults, Place
@@ -19,7 +20,7 @@ from energyd.telemetry import Log, LogEvent
 Read = Callable[[], Configuration]
 """Loads the files again. Raises ConfigFaults."""
 Keep = Callable[[Configuration], str | None]
-"""Keeps the policies as the last good ones; says why they could not be kept."""
+"""Keeps what runs: the settings, and the policies as the last good ones; says why they could not be kept."""
 TakeOver = Callable[[Configuration], None]
 
 Reloaded = dict[str, Any] | ConfigFaults | None
@@ -94,8 +95,8 @@ class Reloading:
         return taken_over
 
     async def _kept(self, configuration: Configuration) -> str | None:
-        if self.error is not None:
-            return "these are the last good policies: the files are broken"
-        if self._keep is None:
-            return None
-        return await asyncio.get_running_loop().run_in_executor(None, self._keep, configuration)
+        runs = replace(configuration, settings=acting(self._started_with, configuration.settings))
+        said = None
+        if self._keep is not None:
+            said = await asyncio.get_running_loop().run_in_executor(None, self._keep, runs)
+        return said if self.error is None else "these are the last good policies: the files are broken"

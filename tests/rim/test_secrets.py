@@ -233,7 +233,7 @@ def test_what_it_keeps_is_for_its_own_user_whatever_the_umask(tmp_path: Path, sa
     with _masked(host, mask) as daemon:
         daemon.until_event("decision")
         kept = {file.name: stat.S_IMODE(file.stat().st_mode) for file in (host.folder / "state").iterdir()}
-        names = {f"energyd.{end}" for end in ("db", "db-wal", "db-shm", "db.lock", "last-good.json")}
+        names = {f"energyd.{end}" for end in ("db", "db-wal", "db-shm", "db.lock", "last-good.json", "running.json")}
         assert kept == dict.fromkeys(names, 0o600)
         assert stat.S_IMODE((host.folder / "energyd.sock").stat().st_mode) == 0o660
         assert stat.S_IMODE((host.folder / "state").stat().st_mode) == 0o700

@@ -44,7 +44,7 @@ async def _run(
     from random import SystemRandom
 
     from energyd import daemon
-    from energyd.config.last_good import keep
+    from energyd.config import last_good, running
     from energyd.config.load import load
     from energyd.config.watch import follow
     from energyd.ledger.ledger import Ledger
@@ -58,6 +58,10 @@ async def _run(
     def read_again() -> "Configuration":
         watch.look()
         return load(watch.path, os.environ)
+
+    def keep(taken_over: "Configuration") -> str | None:
+        said = running.keep(taken_over.settings, now()), last_good.keep(taken_over, os.environ, now())
+        return "; ".join(filter(None, said)) or None
 
     settings = configuration.settings
     form = settings.log.format or ("console" if sys.stdout.isatty() else "json")
@@ -74,7 +78,7 @@ async def _run(
         rng=rng,
         host=host,
         reload=read_again,
-        keep=lambda taken_over: keep(taken_over, os.environ, now()),
+        keep=keep,
         rejected=rejected,
         manager=Manager(os.environ),
     )

@@ -1,4 +1,4 @@
-"""`energyd check --diff`: what a reload would change."""
+"""`energyd check --diff`: what a reload, and what a restart, would change."""
 
 import os
 from collections.abc import Iterator
@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from energyd import units
 from energyd.cli import printing
-from energyd.config.difference import Difference, Moved, difference, said_of_budgets
+from energyd.config import running
+from energyd.config.difference import Change, Difference, Moved, difference, said_of_budgets
 from energyd.config.last_good import LastGood, kept_beside, recall
+from energyd.config.running import SettingsDifference, settings_difference
 from energyd.errors import NotPossible
 
 if TYPE_CHECKING:
@@ -24,20 +26,22 @@ LONGEST_TEXT = 60
 
 def show(configuration: "Configuration", *, json: bool) -> None:
     """Print it. Raises NotPossible when there is nothing to compare with."""
-    running = _running(configuration.settings.state)
-    found = difference(running.policies, configuration.policies)
+    taken = _taken_over(configuration.settings.state)
+    found = difference(taken.policies, configuration.policies)
+    known = running.recall(configuration.settings.state)
+    settings = None if known is None else settings_difference(known, configuration.settings)
     if json:
-        printing.print_json(_row(found, running.taken_at))
+        printing.print_json(_row(found, taken.taken_at) | _settings_row(settings))
         return
     from rich.text import Text
 
     console = printing.console()
-    for style, line in _lines(found, running, configuration.policies):
+    for style, line in _lines(found, settings, taken, configuration.policies):
         console.print(Text(line, style=style), soft_wrap=True)
 
 
-def _running(state: "Path") -> LastGood:
-    """What the daemon with this ledger has taken over last."""
+def _taken_over(state: "Path") -> LastGood:
+    """The policies that the daemon with this ledger has taken over last."""
     place = kept_beside(state)
     try:
         place.open("rb").close()
@@ -76,17 +80,66 @@ def _row(found: Difference, since: datetime) -> dict[str, Any]:
     }
 
 
+def _settings_row(found: SettingsDifference | None) -> dict[str, Any]:
+    """`settings` is null where it is not known what the daemon runs with."""
+    if found is None:
+        return {"settings": None, "settings_not_compared": []}
+    rows = [
+        {
+            "key": each.key,
+            "before": each.before,
+            "after": each.after,
+            "secret": each.key in found.secrets,
+            "acts_with": acts_with,
+        }
+        for acts_with, changes in (("reload", found.by_reload), ("restart", found.by_restart))
+        for each in changes
+    ]
+    return {"settings": rows, "settings_not_compared": found.not_compared}
+
+
 def _most(sun: int | None) -> object:
     return "unlimited" if sun is None else units.trx(sun)
 
 
-def _lines(found: Difference, running: LastGood, policies: "Sequence[Policy]") -> Iterator[tuple[str, str]]:
+def _lines(
+    found: Difference, settings: SettingsDifference | None, taken: LastGood, policies: "Sequence[Policy]"
+) -> Iterator[tuple[str, str]]:
     """Each line, and how it is coloured."""
-    since = f"{running.taken_at:%Y-%m-%d %H:%M:%S} UTC"
-    if found.is_none:
-        yield "", f"nothing: these are the policies that were taken over at {since}"
-        return
-    yield "", f"a reload would change, of what was taken over at {since}:"
+    since = f"{taken.taken_at:%Y-%m-%d %H:%M:%S} UTC"
+    if found.is_none and (settings is None or settings.is_none):
+        what = "policies" if settings is None else "policies and settings"
+        yield "", f"nothing: these are the {what} that were taken over at {since}"
+    else:
+        yield "", f"different from what was taken over at {since}:"
+    if not found.is_none:
+        yield from _policy_lines(found, policies)
+    if settings is None:
+        yield "yellow", "note: settings were not compared: the daemon has not said which it runs with"
+    else:
+        yield from _settings_lines(settings)
+
+
+def _settings_lines(found: SettingsDifference) -> Iterator[tuple[str, str]]:
+    for acts_with, changes in (("a reload", found.by_reload), ("a restart", found.by_restart)):
+        if changes:
+            yield "yellow", f"~ settings that act with {acts_with}"
+        for change in changes:
+            yield "", f"    {change.key}: {_changed(change, found.secrets)}"
+    if any(change.key in found.secrets for change in found.by_reload):
+        yield (
+            "yellow",
+            "note: what stands in ${NAME} or in a systemd credential, a daemon reads when it starts: restart it",
+        )
+    for key in found.not_compared:
+        yield "yellow", f"note: {key} was not compared: the daemon has one, and it is not found here"
+
+
+def _changed(change: Change, secrets: frozenset[str]) -> str:
+    return "changed" if change.key in secrets else f"{_shown(change.before)} → {_shown(change.after)}"
+
+
+def _policy_lines(found: Difference, policies: "Sequence[Policy]") -> Iterator[tuple[str, str]]:
     for name in found.removed:
         yield "red", f"- {name}: its demands end, orders on their way are still followed"
     for policy in policies:

@@ -79,9 +79,16 @@ def spend_in_all(policies: Iterable[Policy]) -> int | None:
 
 def changes(before: BaseModel, after: BaseModel) -> tuple[Change, ...]:
     """The keys whose values differ, in the order in which the reference lists them; what is secret shows as stars."""
-    old, new = dict(_written(before, "")), dict(_written(after, ""))
+    old, new = dict(written(before)), dict(written(after))
     found = [Change(key, old.get(key), new.get(key)) for key in dict.fromkeys((*old, *new))]
     return tuple(change for change in found if change.before != change.after)
+
+
+def acting(started_with: Settings, latest: Settings) -> Settings:
+    """What a daemon runs with that was started with the one and has taken over the other."""
+    kept = {key: getattr(started_with, key) for key in AFTER_A_RESTART if "." not in key}
+    log = latest.log.model_copy(update={"format": started_with.log.format})
+    return latest.model_copy(update=kept | {"log": log})
 
 
 def waits_for_restart(before: Settings, after: Settings) -> tuple[str, ...]:
@@ -127,6 +134,11 @@ def _watched(policies: Iterable[Policy]) -> dict[str, str]:
 
 
 # --- as a person would write it -------------------------------------------------------------------------------------
+
+
+def written(shape: BaseModel) -> Iterator[tuple[str, str]]:
+    """Every key, as `budget.per_day`, and what stands there; what is left out has none, secrets are stars."""
+    return _written(shape, "")
 
 
 def _written(value: object, key: str) -> Iterator[tuple[str, str]]:

@@ -45,7 +45,7 @@ def keep(configuration: Configuration, environ: Mapping[str, str], at: datetime)
         kept |= {"policies": _texts(found.policies), "receivers": _texts(found.receivers)}
         if _loaded(kept, environ) is None:
             return "the policies were not kept as the last good ones: their files have changed meanwhile"
-        _write(file, json.dumps(kept, indent=1))
+        write(file, json.dumps(kept, indent=1))
     except (OSError, ValueError) as error:
         return f"the policies were not kept as the last good ones: {error}"
     return None
@@ -102,7 +102,7 @@ def _below(folder: Path, name: str) -> Path:
     return folder / name.lstrip("/")
 
 
-def _write(file: Path, text: str) -> None:
+def write(file: Path, text: str) -> None:
     """The whole file or nothing, for nobody else to read, and on the disk when this returns."""
     new = file.with_name(file.name + ".new")
     new.unlink(missing_ok=True)
