@@ -3,6 +3,8 @@
 import base64
 import hashlib
 import re
+import subprocess
+from pathlib import Path
 
 import httpx
 import pytest
@@ -46,6 +48,16 @@ async def test_only_what_is_in_the_page_may_run_and_nobody_may_frame_or_store_it
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["referrer-policy"] == "no-referrer"
+
+
+def test_every_part_of_the_page_is_kept_and_so_comes_with_the_package() -> None:
+    """A wheel holds what stands in src/energyd and is not ignored."""
+    folder = Path(page.__file__).parent
+    kept = subprocess.run(["git", "ls-files"], cwd=folder, capture_output=True, text=True, check=True).stdout.split()
+    assert sorted(kept) == [
+        "__init__.py",
+        *sorted(["cards.js", "chart.js", "index.html", "page.css", "page.js", "parts.js", "words.js"]),
+    ]
 
 
 def test_nothing_that_is_answered_is_read_as_html() -> None:

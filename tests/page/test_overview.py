@@ -119,14 +119,14 @@ async def test_calls_are_shown_from_a_day_ago_until_the_next_one_of_each_rule(st
 async def test_what_is_read_little_by_little_is_what_is_read_at_once(stage: Stage) -> None:
     built = stage.build(a_policy("payouts", ALICE, BOB))
     stage.begin(built)
-    often = Past(stage.ledgers[-1])
+    ledger = stage.ledgers[-1]
+    often, once = Past(ledger), Past(ledger)
     for _ in range(40):
         await stage.sleep(stage.rng.choice((1, 7, 61, 400)))
         stage.world.use(ALICE, 20_000)
-        now = stage.loop.now()
-        seen = await often.levels(ALICE, FLOOR, now), await often.changes(now)
-    once = Past(stage.ledgers[-1])
-    assert seen == (await once.levels(ALICE, FLOOR, now), await once.changes(now))
+        now, newest = stage.loop.now(), await ledger.newest_decision()
+        seen = await often.levels(ALICE, FLOOR, now, newest), await often.changes(now, newest)
+    assert seen == (await once.levels(ALICE, FLOOR, now, newest), await once.changes(now, newest))
 
 
 async def test_the_newest_decisions_are_those_that_the_ledger_calls_changes(stage: Stage) -> None:

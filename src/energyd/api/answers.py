@@ -317,6 +317,11 @@ class DrawnAddress(Answer):
     calls: list[DrawnCall]
 
 
+class DrawnAlert(Alert):
+    todo: str
+    """What to do about it."""
+
+
 class Overview(Answer):
     at: Moment
     version: str
@@ -335,7 +340,7 @@ class Overview(Answer):
     decisions: list[DrawnDecision]
     """The newest of all addresses that changed something, newest first."""
     pauses: list[Pause]
-    alerts: list[Alert]
+    alerts: list[DrawnAlert]
 
 
 class Ensured(Answer):

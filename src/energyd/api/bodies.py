@@ -44,9 +44,9 @@ Key = Annotated[
 ]
 
 
-def _reason(text: str) -> str:
+def _one_line(text: str) -> str:
     if len(text) > 200 or not text.isprintable():  # noqa: PLR2004 - what fits a line
-        raise ValueError("the reason is too long or has a line break; write one line of up to 200 characters")
+        raise ValueError("the text is too long or has a line break; write one line of up to 200 characters")
     return text
 
 
@@ -177,7 +177,7 @@ class PauseBody(Whose):
 
     length: Annotated[Annotated[Duration, at_least(1)] | None, Field(alias="for")] = None
     """For how long; without it, until `resume`."""
-    reason: Annotated[Text, AfterValidator(_reason), _ONE_LINE] = ""
+    reason: Annotated[Text, AfterValidator(_one_line), _ONE_LINE] = ""
     """Why, for whoever wonders."""
 
 
@@ -190,7 +190,7 @@ class SettleBody(Shape):
 
     placed: Switch
     """Whether Netts has taken and charged it."""
-    who: Annotated[Text, AfterValidator(_reason), _ONE_LINE] = "an operator"
+    who: Annotated[Text, AfterValidator(_one_line), _ONE_LINE] = "an operator"
     """Who says so."""
 
 
@@ -256,7 +256,7 @@ class CallsQuery(Shape):
 class OverviewQuery(Shape):
     """Which addresses."""
 
-    find: Annotated[Text, AfterValidator(_reason), _ONE_LINE] = ""
+    find: Annotated[Text, AfterValidator(_one_line), _ONE_LINE] = ""
     """A part of the address, of its label, or of its policy's name."""
     attention: Switch = False
     """Only those that are short of something, or of which something is not known."""

@@ -17,13 +17,14 @@ from energyd.api.past import DAY, STRETCH, Drawn, Past
 from energyd.api.reading import query, takes
 from energyd.api.routes import TheHost
 from energyd.calls import coming
-from energyd.catalogue import REASONS
+from energyd.catalogue import ALERTS, REASONS
 from energyd.engine import WITHOUT_FLOOR_EVERY
 from energyd.ledger.history import Bought
 from energyd.model import (
     NEVER_CHARGED,
     RENTAL_TIME,
     Action,
+    Alert,
     Call,
     CallState,
     Cycles,
@@ -52,7 +53,7 @@ async def overview(host: TheHost, wanted: Annotated[OverviewQuery, Depends(query
     sheets = max(-(-len(found) // ADDRESSES_ON_A_SHEET), 1)
     sheet = min(wanted.sheet, sheets)
     shown = found[(sheet - 1) * ADDRESSES_ON_A_SHEET :][:ADDRESSES_ON_A_SHEET]
-    pauses = await host.ledger.pauses(now)
+    pauses, newest = await host.ledger.pauses(now), await host.ledger.newest_decision()
     first = Past.first_stretch(now)
     return Exact(
         {
@@ -66,11 +67,13 @@ async def overview(host: TheHost, wanted: Annotated[OverviewQuery, Depends(query
             "found": len(found),
             "sheet": sheet,
             "sheets": sheets,
-            "addresses": [await _address_row(host, policy, each, pauses, now) for policy, each in shown],
+            "addresses": [
+                await _address_row(host, policy, each, pauses=pauses, now=now, newest=newest) for policy, each in shown
+            ],
             "policies": [await _policy_row(host, policy, now) for policy in _policies_of(shown)],
-            "decisions": [_decision_row(decision) for decision in await host.past.changes(now)],
+            "decisions": [_decision_row(decision) for decision in await host.past.changes(now, newest)],
             "pauses": [rows.pause_row(pause) for pause in pauses],
-            "alerts": rows.alert_rows(await host.ledger.standing_alerts()),
+            "alerts": [_alert_row(*standing) for standing in await host.ledger.standing_alerts()],
         }
     )
 
@@ -131,11 +134,11 @@ async def _policy_row(host: Host, policy: Policy, now: datetime) -> dict[str, An
 
 
 async def _address_row(
-    host: Host, policy: Policy, watched: WatchedAddress, pauses: Iterable[Pause], now: datetime
+    host: Host, policy: Policy, watched: WatchedAddress, *, pauses: Iterable[Pause], now: datetime, newest: int
 ) -> dict[str, Any]:
-    address, latest = watched.address, host.engine.latest.get(watched.address)
-    drawn = _drawn(policy)
-    levels = await host.past.levels(address, drawn, now)
+    address, drawn = watched.address, _drawn(policy)
+    latest = host.engine.latest.get(address)
+    levels = await host.past.levels(address, drawn, now, newest)
     reading = host.engine.readings.get(address)
     orders = await host.ledger.orders(address=address, since=now - DAY - RENTAL_TIME)
     paused = next((each for each in pauses if _concerns(each, policy, address)), None)
@@ -170,6 +173,11 @@ def _drawn(policy: Policy) -> Drawn:
     if rule is None:
         return Drawn(OrderKind.RENTAL, None, WITHOUT_FLOOR_EVERY)
     return Drawn(OrderKind.RENTAL, rule.floor, rule.check_every)
+
+
+def _alert_row(alert: Alert, since: datetime) -> dict[str, Any]:
+    (row,) = rows.alert_rows([(alert, since)])
+    return row | {"todo": ALERTS[alert.name].todo}
 
 
 def _concerns(pause: Pause, policy: Policy, address: str) -> bool:

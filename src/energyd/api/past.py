@@ -83,10 +83,9 @@ class Past:
     def begins_at(stretch: int) -> datetime:
         return _EPOCH + stretch * STRETCH
 
-    async def levels(self, address: str, drawn: Drawn, now: datetime) -> Levels:
-        """The last day of one address."""
+    async def levels(self, address: str, drawn: Drawn, now: datetime, until: int) -> Levels:
+        """The last day of one address, up to the decision in this row."""
         first = self.first_stretch(now)
-        until = await self._ledger.newest_decision()
         known = self._series.get((address, drawn.kind))
         if known is None:
             known = Series(await self._ledger.newest_decision(before=self.begins_at(first)))
@@ -98,9 +97,8 @@ class Past:
         self._series[address, drawn.kind] = known
         return _levels(known, first, carried_for=drawn.pace // STRETCH + 1)
 
-    async def changes(self, now: datetime) -> list[Decision]:
-        """The newest decisions of the last day that differ from the one before of their address, newest first."""
-        until = await self._ledger.newest_decision()
+    async def changes(self, now: datetime, until: int) -> list[Decision]:
+        """The newest decisions up to a row that differ from the one before of their address, newest first."""
         after = self._changes_up_to
         if after is None:
             after = await self._ledger.newest_decision(before=now - DAY)

@@ -26,7 +26,7 @@ def _hash(text: str) -> str:
 
 
 STYLE = _text("page.css")
-PROGRAMS = tuple(_text(name) for name in ("words.js", "chart.js", "page.js"))
+PROGRAMS = tuple(_text(name) for name in ("words.js", "parts.js", "chart.js", "cards.js", "page.js"))
 DOCUMENT = (
     _text("index.html")
     .replace("<!-- style -->", f"<style>{STYLE}</style>")

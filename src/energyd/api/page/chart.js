@@ -36,19 +36,18 @@ function scales(row, overview, width) {
   return { from, now, until, width, top, x, y, step: overview.stretch_seconds };
 }
 
-/** The day in pieces: levels that follow one another, and the gaps between them. */
+/** The day in pieces: levels that follow one another, readings that failed, and times when nobody looked. */
 function pieces(row, at) {
+  const failed = new Set(row.unread);
   const found = [];
   row.lowest.forEach((level, place) => {
     const begins = at.from + place * at.step;
     if (begins > at.now) return;
     const ends = Math.min(begins + at.step, at.now);
-    const last = found.at(-1);
-    const isKnown = level !== null;
-    if (last && last.isKnown === isKnown) {
-      last.ends = ends;
-      if (isKnown) last.levels.push({ begins, ends, level });
-    } else found.push({ isKnown, begins, ends, levels: isKnown ? [{ begins, ends, level }] : [] });
+    const kind = level !== null ? "known" : failed.has(place) ? "unread" : "absent";
+    if (found.at(-1)?.kind !== kind) found.push({ kind, begins, levels: [] });
+    found.at(-1).ends = ends;
+    found.at(-1).levels.push({ begins, ends, level });
   });
   return found;
 }
@@ -62,7 +61,7 @@ function stepLine(levels, at) {
 
 function drawLevels(row, at) {
   return pieces(row, at).flatMap((piece) => {
-    if (!piece.isKnown) return [gap(piece.begins, piece.ends, at)];
+    if (piece.kind !== "known") return [gap(piece.kind, piece.begins, piece.ends, at)];
     const line = stepLine(piece.levels, at);
     const base = PLOT.bottom;
     const area = `${line}V${base}H${at.x(piece.begins).toFixed(1)}Z`;
@@ -70,17 +69,17 @@ function drawLevels(row, at) {
   });
 }
 
-function gap(begins, ends, at) {
+function gap(kind, begins, ends, at) {
   const x = at.x(begins);
   const box = { x, y: PLOT.top, width: Math.max(at.x(ends) - x, 1), height: PLOT.bottom - PLOT.top };
-  return svg("rect", { ...box, class: "gap" });
+  return svg("rect", { ...box, class: `gap ${kind}` });
 }
 
 /** Stretches of which something is known and in which a reading failed all the same. */
 function drawFailures(row, at) {
   return row.unread
     .filter((place) => row.lowest[place] !== null && at.from + place * at.step < at.now)
-    .map((place) => gap(at.from + place * at.step, Math.min(at.from + (place + 1) * at.step, at.now), at));
+    .map((place) => gap("unread", at.from + place * at.step, Math.min(at.from + (place + 1) * at.step, at.now), at));
 }
 
 /** Where the floor was to be kept and there was less. */
@@ -151,10 +150,13 @@ function drawCalls(row, at) {
   });
 }
 
+/** A line through everything that happens at one moment. */
+const upright = (x, look, from = PLOT.top) => svg("line", { x1: x, x2: x, y1: from, y2: LANES.top + 20, class: look });
+
 function drawNow(at) {
   const x = at.x(at.now);
   const comes = { x, y: PLOT.top, width: at.width - x, height: PLOT.bottom - PLOT.top, class: "ahead" };
-  return [svg("rect", comes), svg("line", { x1: x, x2: x, y1: 0, y2: LANES.top + 20, class: "now" })];
+  return [svg("rect", comes), upright(x, "now", 0)];
 }
 
 /** Hours of the browser's zone that a quarter of a day begins with. */
@@ -171,7 +173,7 @@ function drawHours(at) {
     const x = at.x(hour);
     const anchor = x < 16 ? "start" : x > at.width - 16 ? "end" : "middle";
     const label = svg("text", { x, y: AXIS_AT, class: "hour", "text-anchor": anchor }, clock(hour, hour));
-    return [svg("line", { x1: x, x2: x, y1: PLOT.top, y2: LANES.top + 20, class: "grid" }), label];
+    return [upright(x, "grid"), label];
   });
 }
 
@@ -205,7 +207,7 @@ function summary(row, overview) {
   const parts = [`${isCycles(row) ? "Cycles" : "Energy"} over the last 24 hours`];
   parts.push(known.length ? `lowest ${number(Math.min(...known))}, now ${number(levelNow(row))}` : "nothing is known");
   if (floorOf(row)) parts.push(`floor ${number(floorOf(row))}`);
-  if (row.below.length) parts.push(`below it in ${plural(row.below.length, "stretch", "stretches")} of ${lasting(overview.stretch_seconds)}`);
+  if (row.below.length) parts.push(`below it in ${row.below.length} of ${row.lowest.length} stretches`);
   if (gaps) parts.push(`nothing known for ${lasting(gaps * overview.stretch_seconds)}`);
   parts.push(plural(rentalsOf(row).length, "rental", "rentals"), plural(shownCalls(row).length, "call", "calls"));
   return parts.join("; ") + ".";
@@ -252,7 +254,7 @@ function told(row, overview, moment) {
 
 function levelLine(row, place, isNow) {
   const level = isNow ? levelNow(row) : row.lowest[place];
-  if (level === null) return isNow || row.unread.includes(place) ? "could not be read" : "nothing is known";
+  if (level === null) return isNow || row.unread.includes(place) ? "could not be read" : "nobody looked";
   const below = row.below.includes(place) && level < floorOf(row) ? ", below the floor" : "";
   const failed = row.unread.includes(place) && !isNow ? "; a reading failed" : "";
   return `${isNow ? "now" : "lowest"} ${amount(row, level)}${below}${failed}`;
