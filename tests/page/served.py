@@ -9,7 +9,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -80,7 +80,7 @@ WALLETS = (
         (40, 120),
         3,
     ),
-    Wallet("cautious", INJECTED, {"energy": RULE | {"max_price": "1 sun"}}, (30, 200)),
+    Wallet("patient", "cold", {"energy": RULE | {"max_price": "1 sun"}}, (30, 200)),
 )
 MANY = tuple(Wallet("many", f"wallet {number}", {"energy": RULE}, (30, 90)) for number in range(1, 61))
 
@@ -96,7 +96,8 @@ class Scene:
         self.world = World(now=loop.now, rng=self.rng, drift_ppm=2)
         self.netts = Netts(self.world, balance_sun=900_000_000)
         self.wire = Wire(self.rng, {"node.sandbox": Node(self.world), "netts.sandbox": self.netts})
-        self.wallets = () if name == "empty" else MANY if name == "many" else WALLETS
+        told = (*WALLETS[:-1], replace(WALLETS[-1], label=INJECTED)) if name == "trouble" else WALLETS
+        self.wallets = () if name == "empty" else MANY if name == "many" else told
 
     def build(self) -> Daemon:
         self._write_files()

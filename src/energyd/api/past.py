@@ -115,16 +115,15 @@ class Past:
 
 
 def _levels(series: Series, first: int, *, carried_for: int) -> Levels:
-    """A stretch without a look has the level of the one before, as long as no look was due."""
+    """A stretch without a look is as the one before, as long as no look was due."""
     lowest: list[int | None] = []
-    last: int | None = None
-    age = 0
+    below = []
+    last = first
     for stretch in range(first, first + STRETCHES):
-        found = series.lowest.get(stretch)
-        if found is not None or stretch in series.unread:
-            last, age = found, 0
-        else:
-            age += 1
-        lowest.append(last if age <= carried_for else None)
-    unread, below = (sorted(stretch - first for stretch in places) for places in (series.unread, series.below))
-    return Levels(lowest, unread, below)
+        if stretch in series.lowest or stretch in series.unread:
+            last = stretch
+        is_known = last in series.lowest and stretch - last <= carried_for
+        lowest.append(series.lowest[last] if is_known else None)
+        if is_known and last in series.below:
+            below.append(stretch - first)
+    return Levels(lowest, sorted(stretch - first for stretch in series.unread), below)

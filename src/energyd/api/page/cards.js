@@ -6,18 +6,22 @@ const cards = new Map();
 function drawAddresses(overview) {
   const rows = overview.addresses;
   const wanted = rows.map((row) => card(row.address));
-  const holder = byId("addresses");
-  if (wanted.length !== holder.children.length || wanted.some((one, place) => one.node !== holder.children[place])) {
-    holder.replaceChildren(...(wanted.length ? wanted.map((one) => one.node) : [nothingFound(overview)]));
+  const nodes = wanted.length ? wanted.map((one) => one.node) : [nothingFound(overview)];
+  const shown = byId("addresses").children;
+  if (nodes.length !== shown.length || nodes.some((node, place) => node !== shown[place])) {
+    byId("addresses").replaceChildren(...nodes);
   }
+  byId("legend").hidden = !rows.length;
   rows.forEach((row, place) => drawCard(wanted[place], row, overview));
   for (const address of cards.keys()) if (!rows.some((row) => row.address === address)) cards.delete(address);
   drawSheets(overview);
 }
 
-function nothingFound(overview) {
-  const text = overview.totals.addresses ? "No address is like that." : "No enabled policy watches an address yet.";
-  return make("p", { className: "calm" }, text);
+const nothing = make("p", { className: "calm" });
+
+function nothingFound({ totals }) {
+  nothing.textContent = totals.addresses ? "No address is like that." : "No enabled policy watches an address yet.";
+  return nothing;
 }
 
 /** The card of an address, which stays as long as the address is shown: what is open or selected in it does, too. */

@@ -82,15 +82,27 @@ function drawFailures(row, at) {
     .map((place) => gap("unread", at.from + place * at.step, Math.min(at.from + (place + 1) * at.step, at.now), at));
 }
 
-/** Where the floor was to be kept and there was less. */
+/** Stretches that follow one another, from lists of places such as 3, 4, 5, 9. */
+function runs(places) {
+  const found = [];
+  for (const place of places) {
+    if (found.at(-1)?.at(-1) === place - 1) found.at(-1).push(place);
+    else found.push([place]);
+  }
+  return found;
+}
+
+/** Where the floor was to be kept and there was less; over the line as well, so that a short dip is red, too. */
 function drawBelow(row, at) {
-  const places = floorOf(row) ? row.below.filter((place) => row.lowest[place] < floorOf(row)) : [];
-  return places.map((place) => {
-    const begins = at.from + place * at.step;
-    const x = at.x(begins) - 1; // over the line as well, so that a short dip is as red as a long one
-    const width = at.x(Math.min(begins + at.step, at.now)) - x + 1;
-    const y = at.y(floorOf(row));
-    return svg("rect", { x, y, width, height: at.y(row.lowest[place]) - y, class: "below" });
+  const floor = floorOf(row);
+  const places = floor ? row.below.filter((place) => row.lowest[place] !== null && row.lowest[place] < floor) : [];
+  return runs(places).map((run) => {
+    const levels = run.map((place) => {
+      const begins = at.from + place * at.step;
+      return { begins, ends: Math.min(begins + at.step, at.now), level: row.lowest[place] };
+    });
+    const line = `${stepLine(levels, at)}V${at.y(floor)}H${at.x(levels[0].begins)}Z`;
+    return svg("path", { d: line, class: "below" });
   });
 }
 

@@ -83,6 +83,7 @@ function runway({ runway_seconds: seconds, balance_sun: balance }) {
 }
 
 function drawBudgets({ policies }) {
+  byId("spending").hidden = !policies.length;
   show(byId("budgets"), policies, () => policies.map((policy) =>
     make("div", { className: "budget" },
       make("span", { className: "policy" }, policy.policy, policy.is_observed ? " (observed)" : ""),
