@@ -14,7 +14,7 @@ SOURCE = ROOT / "src" / "energyd"
 
 VOCABULARY = {"units", "errors", "fields", "arguments", "policy", "model"}
 EDGES = {"chain", "netts", "ledger", "telemetry", "notify", "systemd", "metrics", "rows"}
-ENGINE = {"engine", "orders", "known", "calls", "hosting", "rounds", "alarms", "recall"}
+ENGINE = {"engine", "orders", "known", "calls", "hosting", "rounds", "alarms", "recall", "refresh"}
 
 MAY_IMPORT: dict[str, set[str]] = {
     "units": set(),
@@ -43,6 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config": VOCABULARY | EDGES | ENGINE | {"core"},
     "api": VOCABULARY | EDGES | ENGINE | {"core", "config", "catalogue"},
     "swap": VOCABULARY | EDGES | {"config"},
+    "refresh": VOCABULARY | EDGES | {"engine"},
     "reloading": VOCABULARY | EDGES | {"config"},
     "daemon": VOCABULARY | EDGES | ENGINE | {"core", "config", "api", "swap", "reloading"},
     "client": VOCABULARY | {"config"},

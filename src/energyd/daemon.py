@@ -11,7 +11,6 @@ import hashlib
 import signal
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -23,11 +22,12 @@ from energyd.alarms import Alarms
 from energyd.config.load import Configuration
 from energyd.core import alerts
 from energyd.engine import Engine
-from energyd.errors import ChainUnavailable, ConfigFaults, LedgerError, NettsUnavailable
+from energyd.errors import ConfigFaults, LedgerError
 from energyd.ledger.ledger import Ledger
 from energyd.metrics import Known, Metrics
-from energyd.model import AlertName, Call, CallState, Mode, Order, Reason, Refusals
+from energyd.model import AlertName, Call, CallState, Mode, Order, Refusals
 from energyd.notify import Notifier
+from energyd.refresh import FUNDS, Refresh
 from energyd.reloading import Keep, Read, Reloaded, Reloading
 from energyd.rounds import Pulse, Rounds
 from energyd.swap import SwappableChain, SwappableNetts
@@ -42,13 +42,9 @@ AT_ONCE = 8
 PRICES_EVERY = timedelta(seconds=60)
 FUNDS_EVERY = timedelta(minutes=3)
 """`userinfo` allows about 1000 calls a day (netts-api 12)."""
-FIRST_FUNDS_AGAIN = tuple(timedelta(seconds=seconds) for seconds in (5, 10, 20, 40, 80))
-"""After a start, as long as it could not be read."""
-BURN_PRICE_EVERY = timedelta(minutes=30)
 ALERTS_EVERY = timedelta(seconds=10)
 WRITE_EVERY = timedelta(seconds=5)
 FORGET_EVERY = timedelta(hours=6)
-FIRST_READS_WITHIN = timedelta(seconds=10)
 FIRST_LOOK_EVERY = timedelta(milliseconds=100)
 """The first looks at the addresses of a policy are spread by this much for each of them."""
 FIRST_LOOKS_WITHIN = timedelta(seconds=15)
@@ -63,32 +59,6 @@ FAILING_FOR = timedelta(seconds=30)
 
 def _count(number: int, one: str, many: str) -> str:
     return f"{number or 'no'} {one if number == 1 else many}"
-
-
-class Failures:
-    """What fails at the moment, by what was asked; `since` is on the event loop's clock."""
-
-    def __init__(self) -> None:
-        self._errors: dict[str, str] = {}
-        self._since = 0.0
-
-    def heard(self, what: str, error: str | None) -> bool | None:
-        """Take note; True when this is the first failure, False when it was the last one, None otherwise."""
-        failed_before = bool(self._errors)
-        if error is None:
-            self._errors.pop(what, None)
-        else:
-            self._errors[what] = error
-        if failed_before == bool(self._errors):
-            return None
-        self._since = asyncio.get_running_loop().time()
-        return not failed_before
-
-    def standing(self, least: timedelta) -> str | None:
-        """The first error, once it has stood for so long."""
-        if not self._errors or asyncio.get_running_loop().time() - self._since < least.total_seconds():
-            return None
-        return next(iter(self._errors.values()))
 
 
 class Daemon:
@@ -117,7 +87,15 @@ class Daemon:
         pulse = None if manager.beat_every is None else Pulse(manager.beat_every, self._beat)
         self._rounds = Rounds(self._look, at_once=AT_ONCE, rng=rng, pulse=pulse)
         engine.calls.hurry = engine.hosting.hurry = self._rounds.hurry
-        engine.hosting.heard = partial(self._hear_netts, "time/status")
+        self._refresh = Refresh(
+            engine,
+            chain,
+            log,
+            now,
+            url=lambda: self._configuration.settings.netts.url,
+            hurry=self._rounds.hurry,
+            again=self._run_job_in,
+        )
         self._alarms = Alarms(ledger, log, now, notifier)
         self._scheduler = AsyncIOScheduler(timezone=UTC)
         self._stop = asyncio.Event()
@@ -127,9 +105,6 @@ class Daemon:
         self._missed: tuple[Call, ...] = ()
         self._refusals: Refusals | None = None
         self._doubted_keys: dict[str, str] = {}
-        self._netts_failures = Failures()
-        self._funds_retries = iter(FIRST_FUNDS_AGAIN)
-        self._auth_errors: dict[str, str] = {}
         self._ledger_error: str | None = None
 
     # --- life -----------------------------------------------------------------------------------------------------
@@ -195,7 +170,7 @@ class Daemon:
             try:
                 self._tell_life(LogEvent.DAEMON_READY)
                 self._manager.ready(f"{self._watches()}; reads the node and Netts for the first time")
-                await self._read_everything()
+                await self._refresh.everything()
                 self._take_on_addresses()
                 self._rounds.take_on(order.address for order in await self._ledger.open_orders())
                 await self._rounds.run()
@@ -253,7 +228,7 @@ class Daemon:
         return {part: why for part, why in ailing.items() if why is not None}
 
     async def _look_once(self) -> None:
-        await self._read_everything()
+        await self._refresh.everything()
         await asyncio.gather(*(self._look(address) for address in self.engine.policies))
         await self._tell_alerts()
 
@@ -323,9 +298,9 @@ class Daemon:
     def _schedule_jobs(self) -> None:
         """Every job has its own name, so that chance never decides which of two that are due runs first."""
         jobs: tuple[tuple[str, Callable[[], Awaitable[None]], timedelta], ...] = (
-            ("prices", self._read_prices, PRICES_EVERY),
-            ("funds", self._read_funds, FUNDS_EVERY),
-            ("burn price", self._read_burn_price, PRICES_EVERY),
+            ("prices", self._refresh.prices, PRICES_EVERY),
+            (FUNDS, self._refresh.funds, FUNDS_EVERY),
+            ("burn price", self._refresh.burn_price, PRICES_EVERY),
             ("alerts", self._tell_alerts, ALERTS_EVERY),
             ("write down", self._write_down, WRITE_EVERY),
             ("forget", self._forget, FORGET_EVERY),
@@ -356,66 +331,10 @@ class Daemon:
         except Exception as error:  # noqa: BLE001 - a job that fails once runs again at its next time
             self._log.emit(LogEvent.FAULT, job=name, error=f"{type(error).__name__}: {error}")
 
-    async def _read_everything(self) -> None:
-        reads = asyncio.gather(
-            self._read_prices(), self._read_funds(), self._read_burn_price(), self.engine.hosting.read()
-        )
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(FIRST_READS_WITHIN.total_seconds()):
-                await reads
-
-    async def _read_prices(self) -> None:
-        unknown_before = self.engine.known.prices.rent_sun is None
-        try:
-            await self.engine.read_prices()
-        except NettsUnavailable as error:
-            self._hear_netts("prices", error)
-            return
-        self._hear_netts("prices", None)
-        if unknown_before:
-            self._hurry_what_waits_for(Reason.PRICE_UNKNOWN)
-
-    async def _read_funds(self) -> None:
-        unread_before = self.engine.known.funds is None
-        try:
-            await self.engine.known.read_funds()
-        except NettsUnavailable as error:
-            self._hear_netts("userinfo", error)
-            if unread_before:
-                self._read_funds_soon()
-            return
-        self._hear_netts("userinfo", None)
-        if unread_before:
-            self._hurry_what_waits_for(Reason.NETTS_UNAVAILABLE)
-
-    def _read_funds_soon(self) -> None:
-        """Orders wait for the account to be read once, so it is asked for more often at first."""
-        wait = next(self._funds_retries, None)
-        if wait is not None and self._scheduler.get_job("funds") is not None:
-            self._scheduler.modify_job("funds", next_run_time=self._now() + wait)
-
-    def _hurry_what_waits_for(self, reason: Reason) -> None:
-        self._rounds.hurry([a for a, decision in self.engine.latest.items() if decision.reason is reason])
-
-    async def _read_burn_price(self) -> None:
-        known = self.engine.known
-        if known.prices.burn_read_at and self._now() - known.prices.burn_read_at < BURN_PRICE_EVERY:
-            return
-        with contextlib.suppress(ChainUnavailable):
-            burn_sun = await self._chain.burn_price()
-            known.learn_burn_price(burn_sun, self._now())
-
-    def _hear_netts(self, what: str, error: NettsUnavailable | None) -> None:
-        if error is None:
-            self._auth_errors.pop(what, None)
-        elif error.auth:
-            self._auth_errors[what] = str(error)
-        change = self._netts_failures.heard(what, None if error is None else str(error))
-        if change is not None:
-            event = LogEvent.NETTS_FAILED if change else LogEvent.NETTS_RECOVERED
-            self._log.emit(
-                event, url=self._configuration.settings.netts.url, error=None if error is None else str(error)
-            )
+    def _run_job_in(self, name: str, wait: timedelta) -> None:
+        """Run a job earlier than its time, once it has been scheduled at all."""
+        if self._scheduler.get_job(name) is not None:
+            self._scheduler.modify_job(name, next_run_time=self._now() + wait)
 
     async def _write_down(self) -> None:
         try:
@@ -454,8 +373,8 @@ class Daemon:
             uncounted=self.engine.hosting.uncounted(),
             doubted_keys=self._doubted_keys,
             node_error=self._chain.down_for(self._patience(AlertName.NODE_UNAVAILABLE)),
-            netts_error=self._netts_failures.standing(self._patience(AlertName.NETTS_UNAVAILABLE)),
-            auth_error=next(iter(self._auth_errors.values()), None),
+            netts_error=self._refresh.failures.standing(self._patience(AlertName.NETTS_UNAVAILABLE)),
+            auth_error=self._refresh.auth_error,
             ledger_error=self._ledger_error,
             policies_error=self._files.error,
             refusals=self._refusals,
@@ -500,7 +419,7 @@ class Daemon:
         )
         await self._ledger.forgive_refusals()
         if (before.settings.node, before.settings.netts) != (after.settings.node, after.settings.netts):
-            await self._read_everything()
+            await self._refresh.everything()
 
     def _take_over(self, configuration: Configuration) -> None:
         settings = configuration.settings

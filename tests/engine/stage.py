@@ -112,7 +112,7 @@ class Stage:
         """A daemon that has its policies and has read prices and funds, and waits for ticks by hand."""
         built = self.build(*policies, mode=mode)
         await built._start()
-        await built._read_everything()
+        await built._refresh.everything()
         return built
 
     async def watch(self, built: Daemon, address: str = ALICE, **duration: float) -> None:
@@ -125,7 +125,7 @@ class Stage:
             await asyncio.sleep(max(began + again_in.total_seconds() - self.loop.time(), 0))
             prices = built.engine.known.prices
             if prices.rent_read_at is None or self.loop.now() - prices.rent_read_at >= timedelta(minutes=2):
-                await built._read_everything()
+                await built._refresh.everything()
 
     def begin(self, built: Daemon) -> "asyncio.Task[None]":
         """Let a daemon live."""

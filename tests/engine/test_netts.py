@@ -263,7 +263,7 @@ async def test_a_netts_that_loses_every_order_is_asked_less_and_less(stage: Stag
 
 
 async def restarted_without_userinfo(stage: Stage, seconds: float) -> None:
-    """A daemon that rented once, and its successor, which is short of energy and cannot read the account for a while."""
+    """A daemon that rented once, and its successor, which is short of energy and cannot read the account at first."""
     await stage.live(stage.build(), minutes=3)
     stage.crash()
     stage.world.use(ALICE, 60_000)
