@@ -81,7 +81,7 @@ def _argument(text: str) -> Any:
 
 
 def ensure(
-    address: Annotated[str, typer.Argument(help="An address that a policy watches: T...")],
+    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="One that a policy watches: T...")],
     energy: Energy = None,
     contract: Contract = None,
     function: Function = None,

@@ -221,7 +221,11 @@ class Kind(StrEnum):
     POLICY = "policy"
 
 
-def schema(kind: Annotated[Kind, typer.Argument(help="config: of energyd.yaml; policy: of a policy file.")]) -> None:
+def schema(
+    kind: Annotated[
+        Kind, typer.Argument(metavar="config|policy", help="config: of energyd.yaml; policy: of a policy file.")
+    ],
+) -> None:
     """Print the JSON Schema of a kind of file, for editors.
 
     Draft 2020-12. The same is in docs/config.schema.json and docs/policy.schema.json.

@@ -14,7 +14,7 @@ app = typer.Typer(help="Host Mode by hand: list, add, order, infinity, stop, rem
 NETTS_ANSWERS_WITHIN = 180.0
 """Seconds; Netts is asked few times a minute, and each answer is waited for."""
 
-Hosted = Annotated[str, typer.Argument(help="An address that a policy watches: T...")]
+Hosted = Annotated[str, typer.Argument(metavar="ADDRESS", help="One that a policy watches: T...")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask first.")]
 _WITHOUT_COUNT = {"infinite": "without end", "not_in_host_mode": "not in Host Mode"}
 
@@ -56,7 +56,9 @@ def add(
 @app.command(cls=Command)
 def order(
     address: Hosted,
-    cycles: Annotated[int, typer.Argument(min=1, help="How many, beside those that are there, as 10.")],
+    cycles: Annotated[
+        int, typer.Argument(metavar="CYCLES", min=1, help="How many, beside those that are there, as 10.")
+    ],
     yes: Yes = False,
     config: options.Config = None,
     json: options.Json = False,
@@ -118,7 +120,7 @@ def remove(address: Hosted, yes: Yes = False, config: options.Config = None, jso
 
 @app.command("confirm-key", cls=Command)
 def confirm_key(
-    key: Annotated[str, typer.Argument(help="The name of the count, as `energyd host list` shows it.")],
+    key: Annotated[str, typer.Argument(metavar="KEY", help="The name of the count, as `energyd host list` shows it.")],
     yes: Yes = False,
     config: options.Config = None,
     json: options.Json = False,
@@ -155,6 +157,9 @@ def _sure(what: str, yes: bool) -> None:
 
 
 def _show(found: dict[str, Any]) -> None:
+    if not found["addresses"]:
+        print("No address is kept topped up: no policy has `host_mode`.")
+        return
     table = printing.table("address", "label", "policy", ">cycles", ">they last", "counted as")
     for row in found["addresses"]:
         more = f" (+{row['ordered']} ordered)" if row["ordered"] else ""

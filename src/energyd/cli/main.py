@@ -86,11 +86,19 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(Exit.INTERRUPTED)
     except BrokenPipeError:
-        # The reader of our output went away, as `head` does; Python must not complain about it while exiting.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _print_no_more()  # the reader of our output went away, as `head` does
         sys.exit(Exit.FAILED)
+    except OSError as error:
+        _print_no_more()
+        sys.exit(_fail(f"this machine does not let it go on: {error}"))
     except Exception as error:  # noqa: BLE001 - the last place where a bug can still become one readable line
         sys.exit(_fail(f"this is a bug in energyd, please report it: {type(error).__name__}: {error}"))
+
+
+def _print_no_more() -> None:
+    """Python must not complain while exiting about what it could not write."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(text: str) -> int:

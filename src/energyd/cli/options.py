@@ -36,7 +36,9 @@ Since = Annotated[
 ]
 Address = Annotated[str | None, typer.Option("--address", "-a", metavar="ADDRESS", help="Only this address: T...")]
 Policy = Annotated[str | None, typer.Option("--policy", "-p", metavar="NAME", help="Only this policy, as payouts.")]
-Limit = Annotated[int, typer.Option("--limit", "-n", metavar="COUNT", min=1, help="The most to show, from 1.")]
+Limit = Annotated[
+    int, typer.Option("--limit", "-n", metavar="COUNT", min=1, max=1_000_000, help="The most to show, 1 to 1000000.")
+]
 
 
 def checked(kind: Literal["Duration", "Moment", "Energy"]) -> "Callable[[str | None], str | None]":
@@ -55,6 +57,10 @@ def checked(kind: Literal["Duration", "Moment", "Energy"]) -> "Callable[[str | N
         return text
 
     return check
+
+
+_BEFORE_ALL = datetime(1970, 1, 1, tzinfo=UTC)
+"""No ledger is as old."""
 
 
 def load_configuration(path: Path | None, *, need_key: bool = False) -> "Configuration":
@@ -86,7 +92,7 @@ def read_since(text: str | None) -> datetime | None:
         raise typer.BadParameter(
             f"{text!r} is neither a duration (30m, 2d) nor a moment (2026-11-21T09:00:00Z)"
         ) from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return max(moment if moment.tzinfo else moment.replace(tzinfo=UTC), _BEFORE_ALL)
 
 
 def checked_address(text: str) -> str:
@@ -97,6 +103,13 @@ def checked_address(text: str) -> str:
         return read_address(text)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
+
+
+def checked_id(text: str) -> str:
+    """An id or key from the command line. Raises typer.BadParameter for what cannot be one."""
+    if not re.fullmatch(r"[\w-]+", text, re.ASCII):
+        raise typer.BadParameter(f"{text!r} is no id; it has letters, digits, '-' and '_'")
+    return text
 
 
 def age_text(moment: datetime, now: datetime) -> str:

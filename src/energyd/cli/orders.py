@@ -59,7 +59,14 @@ def orders(
 
 @app.command(cls=Command)
 def settle(
-    key: Annotated[str, typer.Argument(help="The order's key, or as much of its beginning as is unique, as 5dfbd3d1.")],
+    key: Annotated[
+        str,
+        typer.Argument(
+            metavar="KEY",
+            callback=options.checked_id,
+            help="The order's key, or as much of its beginning as is unique, as 5dfbd3d1.",
+        ),
+    ],
     placed: Annotated[
         bool, typer.Option("--placed/--not-placed", help="Whether Netts has taken and charged it.", show_default=False)
     ],

@@ -276,7 +276,7 @@ def _call_table(rows: Sequence[dict[str, Any]]) -> "Table":
 
 @app.command("add", cls=Command)
 def add_call(
-    address: Annotated[str, typer.Argument(help="An address that a policy watches: T...")],
+    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="One that a policy watches: T...")],
     at: Annotated[
         str,
         typer.Option(
@@ -333,7 +333,9 @@ def cancel_call(
     call_id: Annotated[
         str,
         typer.Argument(
-            metavar="ID", help="The call's id, or as much of it as is unique, as `energyd calls list` shows it."
+            metavar="ID",
+            callback=options.checked_id,
+            help="The call's id, or as much of it as is unique, as `energyd calls list` shows it.",
         ),
     ],
     config: options.Config = None,

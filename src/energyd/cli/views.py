@@ -13,6 +13,7 @@ import typer
 
 from energyd import rows, units
 from energyd.cli import options, printing
+from energyd.errors import NotPossible
 from energyd.model import (
     AHEAD,
     Action,
@@ -309,7 +310,7 @@ def _print_lines(found: Sequence[Decision], *, json: bool) -> None:
 
 
 def explain(
-    address: Annotated[str, typer.Argument(help="The address, as it stands in its policy: T...")],
+    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="As it stands in its policy: T...")],
     config: options.Config = None,
     json: options.Json = False,
 ) -> None:
@@ -328,7 +329,7 @@ def explain(
 
     decisions, calls = with_ledger(configuration, read)
     if not decisions:
-        raise typer.BadParameter(f"no decision about {wanted} is in the ledger")
+        raise NotPossible(f"no decision about {wanted} is in the ledger; `energyd status` lists the addresses")
     if json:
         from energyd.telemetry import call_row
 
