@@ -16,6 +16,8 @@ DAY = timedelta(days=1)
 STRETCH = timedelta(minutes=6)
 STRETCHES = DAY // STRETCH
 CHANGES_SHOWN = 30
+SEARCHED = 50_000
+"""Decisions at most among which the first changes are looked for: a search through millions would hold ticks up."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -101,7 +103,7 @@ class Past:
         """The newest decisions up to a row that differ from the one before of their address, newest first."""
         after = self._changes_up_to
         if after is None:
-            after = await self._ledger.newest_decision(before=now - DAY)
+            after = max(await self._ledger.newest_decision(before=now - DAY), until - SEARCHED)
         found = await self._ledger.changes(after=after, until=until, limit=CHANGES_SHOWN)
         if after == (self._changes_up_to or after):  # nobody else has taken them in meanwhile
             self._changes.extendleft(reversed(found))
