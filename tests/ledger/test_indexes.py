@@ -9,7 +9,7 @@ from sqlalchemy import event
 
 from energyd.core.order import Event
 from energyd.ledger import Ledger
-from energyd.model import OPEN, Reason
+from energyd.model import OPEN, OrderKind, Reason
 
 GROWING = ("orders", "order_events", "decisions")
 
@@ -64,3 +64,18 @@ async def test_one_addresss_history_is_not_walked_for_its_open_orders_and_rental
     assert "SEARCH orders USING INDEX orders_by_state (state=? AND address=?)" in used
     assert "SEARCH orders USING INDEX orders_of_address (address=? AND sent_at>?)" in used
     assert "(address=?)\n" not in used.replace("SEARCH orders USING COVERING INDEX orders_of_address (address=?)", "")
+
+
+async def test_what_the_page_asks_every_few_seconds_is_found_by_address_and_row(story: Any) -> None:
+    ledger, now = story.ledger, story.now
+    await ledger.note([story.decision() for _ in range(3)])
+    with asked(ledger) as questions:
+        newest = await ledger.newest_decision()
+        after = await ledger.newest_decision(before=now)
+        await ledger.looks("a", OrderKind.RENTAL, 65_000, after=after, until=newest, length=timedelta(minutes=6))
+        await ledger.changes(after=after, until=newest, limit=30)
+        await ledger.bought(now)
+    used = [plan.split(":")[0] for plan in plans(ledger, questions)]
+    assert "SEARCH decisions USING INDEX decisions_of_address (address=? AND id>? AND id<?)" in used
+    assert "SEARCH decisions USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)" in used
+    assert [plan for plan in used if plan.startswith("SCAN")] == []

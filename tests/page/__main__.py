@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
+from random import Random
 from typing import Any, Self
 
 from .served import INJECTED
@@ -142,6 +143,24 @@ def figures(look: Looking) -> None:
         look.texts(".tile .figure")[place] for place in (0, 3)
     ]
     say("the figures are those of /v1/overview, to the sun")
+
+
+def amounts(look: Looking) -> None:
+    """No sun is lost on the way to the screen, whatever the amount."""
+    chance = Random(1)
+    suns = [
+        0,
+        1,
+        10,
+        999_999,
+        1_000_000,
+        2_130_000,
+        *(chance.randrange(10 ** chance.randint(1, 15)) for _ in range(500)),
+    ]
+    assert [" ".join(text.split()) for text in look.page.evaluate("(suns) => suns.map(trx)", suns)] == list(
+        map(trx, suns)
+    )
+    say("every amount is exact")
 
 
 def levels(look: Looking) -> None:
@@ -283,7 +302,7 @@ def shots(browser: Any, url: str, folder: Path, name: str) -> None:
 def look_at_everything(browser: Any) -> None:
     with served("trouble", hours=23.5) as url:
         with Looking(browser, url) as look:
-            for check in (figures, levels, injection, tooltips):
+            for check in (figures, amounts, levels, injection, tooltips):
                 check(look)
             look.is_quiet()
         narrow(browser, url)
