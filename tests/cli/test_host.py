@@ -46,7 +46,8 @@ def test_what_costs_or_cannot_be_undone_is_asked_before(
 ) -> None:
     asked = hosting[0].run("host", *command)
     assert asked.status == 1
-    assert f"This will {question.replace(' it', f' {HOSTED}', 1)}. Go on?" in asked.out
+    act = question.replace(" it", f" {HOSTED}", 1)
+    assert asked.err == f"energyd: this will {act}, and nobody is there to be asked; add --yes to mean it\n"
     assert sandbox_of_hosts.ask("books")["charges"] == []
     assert hosting[1].names().count("host.act") == 0
 

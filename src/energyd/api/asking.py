@@ -113,7 +113,7 @@ async def cancel_call(host: TheHost, call_id: str) -> Exact:
     if stands is None:
         stands = next((call for call in await coming(host) if call.call_id.startswith(call_id)), None)
         if stands is None:
-            raise Wrong(404, f"there is no call {call_id!r}", "GET /v1/calls lists them")
+            raise Wrong(404, f"there is no call {call_id!r}", "`energyd calls list` or GET /v1/calls shows them")
         await host.ledger.add_call(stands)
     return Exact(priced(host, await host.engine.calls.cancel(stands.call_id)))
 
@@ -176,7 +176,7 @@ async def settle(host: TheHost, key: str, wanted: Annotated[SettleBody, Depends(
     try:
         found = await host.ledger.order(key)
     except LedgerError as error:
-        raise Wrong(404, str(error), "GET /v1/orders lists them") from None
+        raise Wrong(404, str(error), "`energyd orders` or GET /v1/orders shows them") from None
     if found.state is not OrderState.UNRESOLVED:
         raise Wrong(409, f"order {found.key[:12]} is {found.state}", "only an unresolved order can be settled")
     event = Event.SETTLED_PLACED if wanted.placed else Event.SETTLED_NOT_PLACED

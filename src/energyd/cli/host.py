@@ -1,5 +1,6 @@
 """Host Mode by hand: what the daemon never does by itself, asked of the running daemon."""
 
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -8,6 +9,7 @@ from energyd.cli import options, printing
 from energyd.cli.asking import asking
 from energyd.cli.exits import Exit
 from energyd.cli.help import Command
+from energyd.errors import NotPossible
 
 app = typer.Typer(help="Host Mode by hand: list, add, order, infinity, stop, remove.", no_args_is_help=True)
 
@@ -152,6 +154,8 @@ def _act(act: str, address: str, what: str, yes: bool, config: Any, json: bool, 
 
 
 def _sure(what: str, yes: bool) -> None:
+    if not yes and not sys.stdin.isatty():
+        raise NotPossible(f"this will {what}, and nobody is there to be asked; add --yes to mean it")
     if not yes:
         typer.confirm(f"This will {what}. Go on?", abort=True)
 

@@ -20,7 +20,6 @@ BUSY_TIMEOUT = 10.0
 
 _RIGHTS = "do this as the user who runs the daemon, who needs the right to read and write it and its folder"
 _OS_HINTS = {
-    errno.EISDIR: "`state` must name a file, not a folder",
     errno.ENOTDIR: "a part of the path is a file, not a folder",
     errno.EROFS: "put it on a file system that can be written",
     errno.ENOSPC: "free some disk space",
@@ -49,7 +48,8 @@ def explained(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, DBAPIError, sqlite3.Error) as error:
-        raise LedgerError(f"the ledger {path} {_explain(error)}") from error
+        why = "is a folder; `state` must name a file" if path.is_dir() else _explain(error)
+        raise LedgerError(f"the ledger {path} {why}") from error
 
 
 def _explain(error: Exception) -> str:
