@@ -89,10 +89,11 @@ def _is_wanted(host: Host, policy: Policy, watched: WatchedAddress, wanted: Over
 
 
 def _needs_attention(host: Host, address: str) -> bool:
-    """It is short of energy, or of cycles, or one of the two is not known."""
+    """It is short of energy or of cycles and buys none, or one of the two is not known."""
     rental, cycles = host.engine.latest.get(address), host.engine.hosting.latest.get(address)
-    is_unsure = rental is not None and (rental.available is None or bool(rental.gap))
-    return is_unsure or (cycles is not None and cycles.reason not in ROUTINE)
+    is_short = rental is not None and bool(rental.gap) and not _buys(rental)
+    is_unknown = rental is not None and rental.available is None
+    return is_short or is_unknown or (cycles is not None and not _buys(cycles) and cycles.reason not in ROUTINE)
 
 
 def _policies_of(shown: Iterable[tuple[Policy, WatchedAddress]]) -> list[Policy]:

@@ -13,8 +13,16 @@ function drawAddresses(overview) {
   }
   byId("legend").hidden = !rows.length;
   rows.forEach((row, place) => drawCard(wanted[place], row, overview));
-  for (const address of cards.keys()) if (!rows.some((row) => row.address === address)) cards.delete(address);
+  forgetOthers(rows);
   drawSheets(overview);
+}
+
+function forgetOthers(rows) {
+  for (const [address, { chart }] of cards) {
+    if (rows.some((row) => row.address === address)) continue;
+    resizes.unobserve(chart);
+    cards.delete(address);
+  }
 }
 
 const nothing = make("p", { className: "calm" });
@@ -30,7 +38,7 @@ function card(address) {
   if (known) return known;
   const parts = { head: make("div", { className: "head" }), facts: make("div", { className: "facts" }) };
   const chart = make("div", { className: "chart", tabIndex: 0, role: "img" });
-  const tip = make("div", { className: "tip", hidden: true });
+  const tip = make("div", { className: "tip", hidden: true, role: "status" });
   const frame = make("div", { className: "frame" }, chart, tip);
   const foot = make("div", { className: "foot" });
   const made = { ...parts, chart, tip, foot, cursor: null, row: null,
@@ -63,6 +71,7 @@ function stand(row) {
   if (row.orders.some((order) => order.state === "unresolved")) return ["bad", "order unclear"];
   if (row.decision && row.available === null) return ["bad", "not read"];
   if (row.decision === null && row.cycles === null) return ["quiet", "not looked at yet"];
+  if (row.decision?.action === "rent") return ["warn", "renting"];
   if (row.gap > 0) return row.paused ? ["warn", "paused, short"] : ["bad", `short of ${number(row.gap)}`];
   if (row.paused) return ["warn", "paused"];
   if (row.cycles?.decision && row.needs_attention) return ["bad", readable(row.cycles.decision.reason)];
