@@ -191,4 +191,5 @@ def _few(decision: Decision) -> str:
         return ""
     if decision.action is Action.ORDER_CYCLES or decision.reason is Reason.IN_FLIGHT:
         return ""
-    return f"has {decision.available} cycles left where {decision.demand} are wanted: {decision.detail}"
+    cycles = "cycle" if decision.available == 1 else "cycles"
+    return f"has {decision.available} {cycles} left where {decision.demand} are wanted: {decision.detail}"
