@@ -323,7 +323,8 @@ class Orders:
         return after
 
     async def _judge(self, order: Order, seen: Seen) -> tuple[Verdict, str]:
-        since = self._unresolved_since.setdefault(order.key, seen.began)
+        # Not since the look began: it may have been long ago, and the order have been sent by another host meanwhile.
+        since = self._unresolved_since.setdefault(order.key, asyncio.get_running_loop().time())
         over_at = since + self._longest_flight.total_seconds()
         funds = await self._funds_after(since, over_at)
         mark = order.baseline.asked_mark

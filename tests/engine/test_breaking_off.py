@@ -243,3 +243,18 @@ async def test_a_late_order_that_was_left_open_is_carried_on_by_the_next_daemon(
     orders = await stage.ledgers[-1].orders()
     assert orders[-1].state is OrderState.UNDELIVERED
     assert len(stage.charged()) == 2
+
+
+async def test_a_look_that_began_long_before_an_order_does_not_shorten_its_longest_flight(stage: Stage) -> None:
+    """As of a host that froze in its look, while another one took over, ordered, and died."""
+    stage.wire.disturb(Fault.LATE_REQUEST, where="https://netts.sandbox/apiv2/order1h", count=1, late_seconds=(70, 70))
+    built = await stage.prepared(POLICY)
+    frozen = await built.engine._look(ALICE, None)
+    await stage.sleep(200)
+    task = asyncio.create_task(built.engine.tick(ALICE))
+    await stage.sleep(5)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await built.engine._orders.carry_on(ALICE, frozen)
+    await stage.watch(built, minutes=6)
+    _judge(stage, "")
