@@ -29,9 +29,11 @@ class Known:
         self.funds: Funds | None = None
         self.funds_at = float("-inf")
         """When the funds were read, on the event loop's clock."""
+        self.asked_at = float("-inf")
+        """When they were asked for last, whether an answer came or not."""
 
     async def read_funds(self) -> None:
-        at = asyncio.get_running_loop().time()
+        at = self.asked_at = asyncio.get_running_loop().time()
         quiet_mark, asked_mark = await self._ledger.quiet_mark(), await self._ledger.mark()
         funds = await self._account.funds()
         self.funds = replace(funds, asked_mark=asked_mark, heard_mark=await self._ledger.mark())

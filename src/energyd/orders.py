@@ -41,7 +41,10 @@ from energyd.model import (
 from energyd.telemetry import Log, LogEvent
 
 INQUIRE_EVERY = timedelta(seconds=15)
-"""How often the account is read for an unresolved order; `userinfo` allows about 1000 calls a day (netts-api 12)."""
+"""How often an unresolved order is inquired about, and the account is read for it at first."""
+_RARER = 10
+"""Later the account is read once in this part of the time for which the order has been unresolved: `userinfo` allows
+about 1000 calls a day (netts-api 12), and an order that waits for a person may wait for days."""
 _STEPS_A_TICK = 4
 
 
@@ -342,11 +345,11 @@ class Orders:
     async def _funds_after(self, since: float, over_at: float) -> Funds | None:
         """The account as read since the order was known to be unclear, and once the longest flight is over, since then.
 
-        Both are moments of the event loop's clock.
+        Both are moments of the event loop's clock. The longer an order is unclear, the rarer the account is asked.
         """
-        clock = asyncio.get_running_loop().time()
-        old = clock - self._known.funds_at >= INQUIRE_EVERY.total_seconds()
-        if old or self._known.funds_at < over_at <= clock:
+        clock, asked_at = asyncio.get_running_loop().time(), self._known.asked_at
+        pause = max(INQUIRE_EVERY.total_seconds(), (clock - since) / _RARER)
+        if clock - asked_at >= pause or asked_at < over_at <= clock:
             with contextlib.suppress(NettsUnavailable):
                 await self._known.read_funds()
         needed_at = over_at if over_at <= clock else since

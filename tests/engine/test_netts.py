@@ -6,7 +6,7 @@ from energyd.model import OrderState
 from energyd.sandbox.netts import MOODS
 from energyd.sandbox.wire import Fault
 
-from .stage import ALICE, BOB, TRX, Stage, a_policy
+from .stage import ALICE, BOB, CAROL, TRX, Stage, a_policy
 
 ORDER = "order1h"
 ORDERS = "https://netts.sandbox/apiv2/order1h"
@@ -257,6 +257,35 @@ async def test_a_netts_that_loses_every_order_is_asked_less_and_less(stage: Stag
     assert stage.charged() == []
     assert 4 <= len(stage.posts()) <= 10
     assert {"unresolved_order"} <= set(stage.reasons())
+
+
+async def test_an_order_that_nothing_can_explain_does_not_use_up_the_calls_that_the_account_allows(stage: Stage) -> None:
+    stage.world.add_account(CAROL, stake_sun=10**12)
+    stage.netts.mood("drop", ORDER, times=1)
+    task = stage.begin(built := stage.build())
+    await stage.sleep(5)
+    stage.world.delegate(CAROL, ALICE, 2_000 * TRX)  # a part of what was ordered, from somebody else
+    await stage.sleep(3 * 3600)
+    built.stop()
+    await task
+    assert stage.names("order.")[:3] == ["order.intended", "order.sent", "order.unresolved"]
+    assert stage.events("order.resolved") == []
+    assert len([one for one in stage.netts.received if one.endpoint == "userinfo"]) < 1000 / 8 + 40
+
+
+@pytest.mark.parametrize("mood", ["html_502", "rate_limit"])
+async def test_an_account_that_cannot_be_read_is_asked_no_oftener_for_many_unclear_orders(
+    stage: Stage, mood: str
+) -> None:
+    stage.netts.mood("drop", ORDER, times=3)
+    task = stage.begin(built := stage.build(a_policy("payouts", ALICE, BOB, CAROL)))
+    await stage.sleep(5)
+    stage.netts.mood(mood, "userinfo")
+    before = len([one for one in stage.netts.received if one.endpoint == "userinfo"])
+    await stage.sleep(600)
+    built.stop()
+    await task
+    assert len([one for one in stage.netts.received if one.endpoint == "userinfo"]) - before < 60
 
 
 # --- the account after a restart --------------------------------------------------------------------------------------
