@@ -259,7 +259,9 @@ async def test_a_netts_that_loses_every_order_is_asked_less_and_less(stage: Stag
     assert {"unresolved_order"} <= set(stage.reasons())
 
 
-async def test_an_order_that_nothing_can_explain_does_not_use_up_the_calls_that_the_account_allows(stage: Stage) -> None:
+async def test_an_order_that_nothing_can_explain_does_not_use_up_the_calls_that_the_account_allows(
+    stage: Stage,
+) -> None:
     stage.world.add_account(CAROL, stake_sun=10**12)
     stage.netts.mood("drop", ORDER, times=1)
     task = stage.begin(built := stage.build())
