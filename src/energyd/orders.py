@@ -218,7 +218,9 @@ class Orders:
                 case life.Record(event):
                     order = await self._record_passing(order, event)
                 case life.Inquire():
-                    return await self._inquire(order, seen)
+                    order = await self._inquire(order, seen)
+                    if order.state is OrderState.UNRESOLVED:
+                        break
                 case life.Watch():
                     return await self._watch(order, seen)
                 case life.Rest():

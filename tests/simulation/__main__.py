@@ -11,6 +11,7 @@ import multiprocessing
 import sys
 from collections import Counter
 from contextlib import nullcontext
+from dataclasses import dataclass
 from functools import partial
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -19,8 +20,32 @@ from . import faults, judges, universe
 from .broken import BROKEN
 from .universe import Story
 
-Outcome = tuple[int, list[str], int, int]
-"""Seed, what the judges say, charges, orders that a person had to settle."""
+AT_ONCE = 5.0
+"""Seconds within which an order that met no fault is answered."""
+
+
+@dataclass(slots=True)
+class Sum:
+    """Of one universe, or of many: how much happened in it."""
+
+    charges: int = 0
+    settled_by_a_person: int = 0
+    orders: int = 0
+    troubled: int = 0
+    """Orders that met a fault: no good answer came at once."""
+
+    def __add__(self, other: "Sum") -> "Sum":
+        return Sum(*(getattr(self, name) + getattr(other, name) for name in Sum.__slots__))
+
+    def __str__(self) -> str:
+        return (
+            f"{self.orders} orders, of which {self.troubled} met a fault; {self.charges} charges; "
+            f"{self.settled_by_a_person} orders settled by a person"
+        )
+
+
+Outcome = tuple[int, list[str], Sum]
+"""Seed, what the judges say, and what happened."""
 
 
 def live(seed: int, broken: str = "") -> tuple[Story, list[str]]:
@@ -32,8 +57,18 @@ def _outcome(broken: str, seed: int) -> Outcome:
     try:
         story, said = live(seed, broken)
     except Exception as error:  # noqa: BLE001 - one universe that breaks must not hide the others
-        return seed, [f"the universe broke: {error!r}"], 0, 0
-    return seed, said, len(story.netts.charges), story.settled_by_a_person
+        return seed, [f"the universe broke: {error!r}"], Sum()
+    return seed, said, _sum(story)
+
+
+def _sum(story: Story) -> Sum:
+    intended = {line.fields["order_key"]: line.at for line in story.lines if line.event == "order.intended"}
+    answered = {
+        line.fields["order_key"]
+        for line in story.lines
+        if line.event == "order.placed" and line.at < intended.get(line.fields["order_key"], 0.0) + AT_ONCE
+    }
+    return Sum(len(story.netts.charges), story.settled_by_a_person, len(intended), len(intended.keys() - answered))
 
 
 def main() -> int:
@@ -57,18 +92,18 @@ def _one(seed: int, broken: str) -> int:
 
 def _many(asked: argparse.Namespace) -> int:
     seeds = range(asked.first, asked.first + asked.universes)
-    charges = people = 0
+    happened = Sum()
     failed: Counter[str] = Counter()
     failures = 0
     with multiprocessing.Pool(asked.processes) as pool, _progress() as progress:
         bar = progress.add_task(asked.broken or "universes", total=len(seeds), failed=0)
-        for seed, said, charged, settled in pool.imap_unordered(partial(_outcome, asked.broken), seeds):
-            charges, people, failures = charges + charged, people + settled, failures + bool(said)
+        for seed, said, sum_of_one in pool.imap_unordered(partial(_outcome, asked.broken), seeds):
+            happened, failures = happened + sum_of_one, failures + bool(said)
             failed.update({sentence.partition(":")[0] for sentence in said})
             if said and not asked.broken:
                 progress.console.print(_failure(seed, said), markup=False, highlight=False, soft_wrap=True)
             progress.update(bar, advance=1, failed=failures)
-    told = [f"{len(seeds)} universes, {charges} charges, {people} orders settled by a person, {failures} failed"]
+    told = [f"{len(seeds)} universes, {failures} failed; {happened}"]
     told += [f"  {name} in {count}" for name, count in failed.most_common()]
     if asked.broken:
         told.append(f"{asked.broken} survived {len(seeds) - failures} of {len(seeds)} seeds")

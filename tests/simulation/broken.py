@@ -95,7 +95,12 @@ def waits_on_the_wall_clock() -> Iterator[None]:
 @broken
 def no_end_to_the_mark_of_sending() -> Iterator[None]:
     """What was marked as being sent is sent, however much later."""
-    with _instead(_still_good=(Netts, lambda _self, _sent: None)):
+    mark = Ledger.mark_sending
+
+    async def marked(self: Ledger, *arguments: Any) -> Sent:
+        return replace(await mark(self, *arguments), good_until=inf, wall_good_until=FOR_EVER)
+
+    with _instead(mark_sending=(Ledger, marked)):
         yield
 
 

@@ -2,6 +2,7 @@
 
 A universe has a random subset of the faults, and each of these its own strength, so that rare combinations come up and
 one common fault does not hide all others. A fault goes on until the storm is over; `Universe.heal` mends what it did.
+Wallets use energy again and again while it lasts: a fault that no order meets tells nothing.
 
 Nothing here delays a request by more than the daemon's longest flight (100 s from the mark of sending): past that only
 the vendor's own idempotency could help, and energyd does not claim more.
@@ -11,25 +12,43 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from functools import partial
+from math import ceil
 from random import Random
+from typing import Any
 
 from energyd.errors import LedgerError
 from energyd.sandbox.addresses import made_up
-from energyd.sandbox.asgi import Mood
+from energyd.sandbox.asgi import Answer, Mood, reshaped_json
 from energyd.sandbox.netts import MOODS
 from energyd.sandbox.netts_terms import Terms
+from energyd.sandbox.node import Node
 from energyd.sandbox.wire import BOTH, Fault, Leg
 
-from .universe import CALM, LAST_USE, NETTS, NODE, ORDER, CallPlan, Moment, Plan, PolicyPlan, Process, Universe
+from .universe import (
+    CYCLES_ORDER,
+    LAST_USE,
+    LONG_CALM,
+    NETTS,
+    NODE,
+    ORDER,
+    SHORT_CALM,
+    CallPlan,
+    Host,
+    Moment,
+    Plan,
+    PolicyPlan,
+    Process,
+    Universe,
+)
 
 Doing = Callable[[Universe, Random], Coroutine[None, None, None]]
 
 FAULTS: dict[str, Doing] = {}
-SOMETIMES = 600.0
+SOMETIMES = 400.0
 """Seconds between two strikes of a fault that comes now and then, on average."""
-LATE = (1.0, 80.0)
+LATE, VERY_LATE = (1.0, 80.0), (35.0, 84.0)
 """Seconds by which a request may arrive late, or the vendor may work on it; never both, so that it stays within the
-longest flight."""
+longest flight. What is very late comes after the daemon has stopped waiting."""
 RESTORE_TAKES = (150.0, 900.0)
 """Seconds that a person needs to put a backup in place: longer than any request can still be travelling."""
 _MISPLACED = "policy: pay\nadresses: []\n"
@@ -43,14 +62,19 @@ def fault(doing: Doing) -> Doing:
 def now_and_then(
     strike: Callable[[Universe, Random], Coroutine[None, None, None] | None], name: str = "", every: float = SOMETIMES
 ) -> Doing:
-    """A fault that strikes again and again, on average every so many seconds, half as often or twice as often."""
+    """A fault that strikes again and again, on average every so many seconds, half as often or twice as often.
+
+    Every other one is there from the start, where all wallets need energy.
+    """
 
     async def doing(universe: Universe, rng: Random) -> None:
         mean = rng.choice((0.5, 1.0, 2.0)) * every
+        wait = rng.choice((0.0, rng.expovariate(1 / mean)))
         while True:
-            await asyncio.sleep(rng.expovariate(1 / mean))
+            await asyncio.sleep(wait)
             if (going := strike(universe, rng)) is not None:
                 await going
+            wait = rng.expovariate(1 / mean)
 
     FAULTS[name or strike.__name__] = doing
     return doing
@@ -61,9 +85,12 @@ def now_and_then(
 
 def _message_fault(kind: Fault) -> None:
     async def doing(universe: Universe, rng: Random) -> None:
-        where = rng.choice((ORDER, ORDER, ORDER, ORDER, ORDER, NETTS, NODE, ""))
-        share = rng.uniform(0.2, 0.9) if where == ORDER else rng.uniform(0.01, 0.15)
-        universe.wire.disturb(kind, where=where, share=share, late_seconds=LATE)
+        share, late = rng.uniform(0.2, 0.9), rng.choice((LATE, VERY_LATE, VERY_LATE))
+        for where in (ORDER, CYCLES_ORDER):
+            universe.wire.disturb(kind, where=where, share=share, late_seconds=late)
+        where = rng.choice((None, None, None, NETTS, NODE, ""))
+        if where is not None:
+            universe.wire.disturb(kind, where=where, share=rng.uniform(0.01, 0.15), late_seconds=LATE)
 
     FAULTS[f"message_{kind}"] = doing
 
@@ -102,8 +129,9 @@ async def slow_network(universe: Universe, rng: Random) -> None:
 
 def _order_mood(name: str, mood: Mood | None = None) -> None:
     def strike(universe: Universe, rng: Random) -> None:
-        universe.netts.moods.clear("order1h")
-        universe.netts.moods.set(mood or MOODS[name], "order1h", times=rng.randint(1, 3))
+        for endpoint in ("order1h", "time/order"):
+            universe.netts.moods.clear(endpoint)
+            universe.netts.moods.set(mood or MOODS[name], endpoint, times=rng.randint(1, 3))
 
     now_and_then(strike, f"order_{name}", every=SOMETIMES / 3)
 
@@ -133,9 +161,14 @@ for _name in (
     _order_mood(_name)
 
 
-@now_and_then
 def order_works_late(universe: Universe, rng: Random) -> None:
-    universe.netts.moods.set(Mood(wait_before=rng.uniform(*LATE)), "order1h", times=rng.randint(1, 2))
+    late = rng.choice((LATE, VERY_LATE))
+    for endpoint in ("order1h", "time/order"):
+        universe.netts.moods.clear(endpoint)
+        universe.netts.moods.set(Mood(wait_before=rng.uniform(*late)), endpoint, times=rng.randint(1, 2))
+
+
+now_and_then(order_works_late, every=SOMETIMES / 3)
 
 
 @now_and_then
@@ -176,8 +209,13 @@ async def charge_above_quote(universe: Universe, rng: Random) -> None:
 
 
 @now_and_then
-def price_changes(universe: Universe, rng: Random) -> None:
-    universe.netts.prices.set_price(rng.choice((15, 20, 27, 35, 60, 79, 95, 130)))
+async def price_changes(universe: Universe, rng: Random) -> None:
+    """What is too dear for everybody does not last: who orders nothing meets no other fault."""
+    price = rng.choice((15, 20, 35, 60, 79, 95, 130))
+    universe.netts.prices.set_price(price)
+    if price > 60:
+        await asyncio.sleep(rng.uniform(10, 120))
+        universe.netts.prices.set_price(27)
 
 
 @fault
@@ -202,7 +240,45 @@ async def account_runs_dry(universe: Universe, rng: Random) -> None:
     books.deposit(taken)
 
 
+@now_and_then
+async def cycles_cannot_be_counted(universe: Universe, rng: Random) -> None:
+    """What is answered about the cycles that are left is no answer, tells of none, or contradicts itself."""
+    moods = (MOODS["html_502"], MOODS["empty_body"], MOODS["truncated"], MOODS["too_slow"], *COUNTS_OF_NOTHING)
+    universe.netts.moods.set(rng.choice(moods), "time/status")
+    await asyncio.sleep(rng.uniform(60, 900))
+    universe.netts.moods.clear("time/status")
+
+
+@fault
+async def cycles_are_counted_late(universe: Universe, rng: Random) -> None:
+    universe.netts.terms.count_lag = timedelta(seconds=rng.uniform(5, 300))
+    universe.netts.terms.count_as_text = rng.random() < 0.5
+
+
+def _without_count(body: Any) -> Any:
+    for entry in body["data"]["addresses"]:
+        entry.pop("cycles_remaining")
+    return body
+
+
+def _told_twice(body: Any) -> Any:
+    listed = body["data"]["addresses"]
+    listed += [entry | {"cycles_remaining": int(entry["cycles_remaining"]) + 1} for entry in listed]
+    return body
+
+
+COUNTS_OF_NOTHING = (
+    Mood(answer=Answer(200, b"{}")),
+    Mood(reshape=reshaped_json(_without_count)),
+    Mood(reshape=reshaped_json(_told_twice)),
+)
+
+
 # --- the node -------------------------------------------------------------------------------------------------------
+
+
+def _a_node(universe: Universe, rng: Random) -> Node:
+    return rng.choice((universe.node, universe.other_node)) if universe.plan.fallback else universe.node
 
 
 @now_and_then
@@ -219,17 +295,20 @@ def node_errs(universe: Universe, rng: Random) -> None:
         "drop",
         "wrong_type",
     )
-    rng.choice((universe.node, universe.other_node)).mood(rng.choice(moods), times=rng.randint(1, 30))
+    _a_node(universe, rng).mood(rng.choice(moods), times=rng.randint(1, 6))
 
 
 @now_and_then
-def empty_readings(universe: Universe, rng: Random) -> None:
-    rng.choice((universe.node, universe.other_node)).mood("empty", "getaccountresource", times=rng.randint(1, 10))
+async def empty_readings(universe: Universe, rng: Random) -> None:
+    node = _a_node(universe, rng)
+    node.mood("empty", "getaccountresource")
+    await asyncio.sleep(rng.choice((rng.uniform(1, 30), rng.uniform(30, 120))))
+    node.moods.clear("getaccountresource")
 
 
 @now_and_then
 async def stale_node(universe: Universe, rng: Random) -> None:
-    node = rng.choice((universe.node, universe.other_node))
+    node = _a_node(universe, rng)
     node.stale = True
     await asyncio.sleep(rng.uniform(5, 200))
     node.stale = False
@@ -259,21 +338,58 @@ now_and_then(crash, every=SOMETIMES / 2)
 
 
 def _strike(process: Process, rng: Random, act: Callable[[], object]) -> None:
-    """At once, or right after one of the next transactions."""
-    moment: Moment | None = rng.choice((None, "intent", "mark", "mark", "write", "any"))
+    """At once, right after one of the next transactions, or between two steps of the next order."""
+    moment: Moment | None = rng.choice((None, "intent", "mark", "left", "answer", "write", "any"))
     if moment is None:
         act()
     else:
-        process.strike_at(moment, 1 if moment in ("intent", "mark") else rng.randint(1, 20), act)
+        process.strike_at(moment, rng.randint(1, 20) if moment in ("write", "any") else 1, act)
+
+
+def struck_between_two_steps(universe: Universe, rng: Random) -> None:
+    """The next host that gets so far with an order crashes, or stands still: longer than its mark of sending is good,
+    or so long that another host has written the order off."""
+    moment: Moment = rng.choice(("intent", "mark", "mark", "mark", "left", "answer"))
+    down, seconds = rng.uniform(0.1, 60), rng.choice((rng.uniform(12, 60), rng.uniform(200, 400)))
+    crashes = moment == "left" or (moment == "answer" and rng.random() < 0.5)
+
+    def act(process: Process) -> None:
+        for host in universe.hosts:
+            if host.living:
+                host.living.strikes.clear()
+        process.host.crash(down) if crashes else process.freeze(seconds)
+
+    for host in universe.hosts:
+        if host.living:
+            host.living.strikes.clear()
+            host.living.strike_at(moment, 1, partial(act, host.living))
+
+
+now_and_then(struck_between_two_steps)
+
+
+@now_and_then
+async def a_pause_of_all_machines(universe: Universe, rng: Random) -> None:
+    """When it ends all addresses are due at once, on disks that are slow to wake, and all need energy."""
+    before = {host.name: host.disk_seconds for host in universe.hosts}
+    for wallet in universe.plan.wallets:
+        universe.world.use(made_up(wallet), 130_285)
+    for host in universe.hosts:
+        host.disk_seconds = rng.choice((0.5, 1.0, 3.0))
+        if host.living:
+            host.living.freeze(rng.uniform(20, 90))
+    await asyncio.sleep(150)
+    for host in universe.hosts:
+        host.disk_seconds = before[host.name]
 
 
 def _down_for(rng: Random) -> float:
-    return rng.choice((rng.uniform(0.1, 5), rng.uniform(5, 90), rng.uniform(90, 900)))
+    return rng.choice((rng.uniform(0.1, 5), rng.uniform(5, 60), rng.uniform(60, 300)))
 
 
 def freeze(universe: Universe, rng: Random) -> None:
     process = _living(universe, rng)
-    seconds = rng.choice((rng.uniform(1, 20), rng.uniform(20, 120), rng.uniform(120, 900), rng.uniform(120, 900)))
+    seconds = rng.choice((rng.uniform(1, 20), rng.uniform(20, 120), rng.uniform(120, 400)))
     if process is not None:
         _strike(process, rng, partial(process.freeze, seconds))
 
@@ -283,18 +399,27 @@ now_and_then(freeze, every=SOMETIMES / 2)
 
 @fault
 async def clocks_differ(universe: Universe, rng: Random) -> None:
-    most = rng.choice((5.0, 25.0, 200.0))
+    """By so little that most blocks still seem fresh: who takes all for stale orders nothing."""
+    most = rng.choice((5.0, 15.0, 25.0))
     for host in universe.hosts:
         host.clock.skew += timedelta(seconds=rng.uniform(-most, most))
     universe.clocks_moved()
 
 
 @now_and_then
-def clock_jumps(universe: Universe, rng: Random) -> None:
+async def clock_jumps(universe: Universe, rng: Random) -> None:
+    """By seconds for good, or by minutes until somebody sets it right."""
     host, most = rng.choice(universe.hosts), rng.choice((3.0, 25.0, 300.0, 1800.0))
-    host.clock.skew = timedelta(seconds=rng.uniform(-most, most))
+    _set_clock(universe, host, rng.uniform(-most, most))
+    if most > 25:
+        await asyncio.sleep(rng.uniform(1, 180))
+        _set_clock(universe, host, rng.uniform(-3, 3))
+
+
+def _set_clock(universe: Universe, host: Host, seconds: float) -> None:
+    host.clock.skew = timedelta(seconds=seconds)
     universe.clocks_moved()
-    universe.tell(f"the clock of {host.name} is {host.clock.skew.total_seconds():+.1f}s off")
+    universe.tell(f"the clock of {host.name} is {seconds:+.1f}s off")
 
 
 @fault
@@ -394,8 +519,32 @@ REFUSALS = (
     *("order_provider_5001", "order_minimum_5004", "order_database", "order_unauthorised"),
     *("order_rate_limit", "order_rate_limit_bare", "vendor_limits_requests", "account_runs_dry"),
 )
-
-ABOUT_HOSTS = ("crash", "crash", "freeze", "freeze", "clocks_differ", "clock_jumps", "slow_disk", "full_disk")
+CHARGED_AND_UNHEARD = (
+    *("message_lost_reply", "message_late_reply", "message_reset", "one_way_cut", "order_charge_then_drop"),
+    *("order_charge_then_hang", "order_charge_then_internal", "order_charge_then_502", "order_charge_then_empty"),
+    *("order_unreadable", "order_no_code", "order_truncated", "order_too_slow"),
+)
+ARRIVES_LATE = ("message_late_request", "order_works_late")
+NEVER_CHARGED = ("message_lost_request", "order_internal", "order_html_502", "order_drop", "order_empty_body")
+HOSTS = ("crash", "crash", "freeze", "clocks_differ", "clock_jumps", "full_disk")
+DELIVERIES = ("late_delivery", "late_delivery", "short_delivery", "early_reclaim", "paid_for_nothing")
+NODES = ("empty_readings", "empty_readings", "node_errs", "stale_node", "nodes_behind_a_balancer")
+AIMED = (
+    (CHARGED_AND_UNHEARD, 1.0),
+    (CHARGED_AND_UNHEARD, 0.5),
+    (ARRIVES_LATE, 0.9),
+    (NEVER_CHARGED, 0.6),
+    (HOSTS, 0.9),
+    (HOSTS, 0.4),
+    (("struck_between_two_steps",), 0.7),
+    (("slow_disk",), 0.5),
+    (("a_pause_of_all_machines",), 0.6),
+    (DELIVERIES, 0.6),
+    (NODES, 0.35),
+)
+"""What is drawn on purpose: one of each of these kinds, so often."""
+TAKES_AN_HOUR = ("older_ledger_restored", "ledger_lost", "early_reclaim", "paid_for_nothing")
+"""Faults whose traces are gone only when each rental has ended."""
 
 # --- drawing --------------------------------------------------------------------------------------------------------
 
@@ -412,46 +561,55 @@ async def storm(universe: Universe) -> None:
             task.cancel()
 
 
-ASKED_AFTER, CALLED_AFTER = 63 * 60.0, 70 * 60.0
-"""After all was mended: when even a lost ledger holds nothing back any more."""
+ASKED_BEFORE_THE_END, CALLED_BEFORE_THE_END = 10 * 60.0, 5 * 60.0
+"""When even a lost ledger holds nothing back any more, and a person has settled what nobody else could."""
 
 
 def draw(seed: int) -> Plan:
     """The universe of a seed."""
     rng = Random(f"{seed}:plan")
-    wallets = [f"wallet {number}" for number in range(rng.choice((1, 2, 2, 3, 4)))]
-    storm_seconds = rng.uniform(1800, 5400)
-    end = storm_seconds + (CALM - LAST_USE).total_seconds()
-    calling = _calling(Random(f"{seed}:calls"), storm_seconds)
+    wallets = [f"wallet {number}" for number in range(rng.choice((1, 2, 3, 4, 4)))]
+    faults = _faults(Random(f"{seed}:faults"))
+    is_long = rng.random() < 0.1 or any(name in TAKES_AN_HOUR for name in faults)
+    calm, storm_seconds = LONG_CALM if is_long else SHORT_CALM, rng.uniform(900, 3600)
+    end = storm_seconds + calm.total_seconds()
+    calling = _calling(Random(f"{seed}:calls"), storm_seconds, end - CALLED_BEFORE_THE_END)
     hosted = _hosted(Random(f"{seed}:host mode"))
-    hosts = ("a", "b", "c")[: rng.choice((1, 1, 2, 2, 3))]
+    hosts = ("a", "b", "c")[: rng.choice((1, 1, 2, 2, 2, 3))]
     # Another host would look only minutes later at a wallet without a floor; one ledger file has one daemon today.
-    asks = ((ASKED_AFTER, "asker", 65_000), (ASKED_AFTER + 5 * (seed % 3), "asker", 70_000))
+    asked = calm.total_seconds() - ASKED_BEFORE_THE_END
+    asks = ((asked, "asker", 65_000), (asked + 5 * (seed % 3), "asker", 70_000))
+    last_use = end - LAST_USE.total_seconds()
     return Plan(
         seed=seed,
         hosts=hosts,
         policies=(*_policies(rng, wallets), *calling, *hosted),
         asks=asks if calling and len(hosts) == 1 else (),
         storm=timedelta(seconds=storm_seconds),
-        faults=_faults(rng),
-        uses=tuple(use for wallet in wallets for use in _uses(rng, wallet, end))
-        + _bursts(rng, wallets, end)
-        + tuple(use for policy in hosted for use in _uses(Random(f"{seed}:hosted"), policy.wallets[0], end)),
-        stake_energy=rng.choice((0, 0, 0, 20_000, 70_000)),
+        calm=calm,
+        person_comes_every=300.0,
+        faults=faults,
+        uses=tuple(use for wallet in wallets for use in _uses(rng, wallet, storm_seconds, last_use))
+        + _bursts(rng, wallets, last_use)
+        + tuple(
+            use
+            for policy in hosted
+            for use in _uses(Random(f"{seed}:hosted"), policy.wallets[0], storm_seconds, last_use)
+        ),
+        stake_energy=rng.choice((0, 20_000, 140_000, 140_000)),
         drift_ppm=rng.choice((0, 2)),
         netts_rps=rng.choice((1, 1, 5)),
-        fallback=rng.random() < 0.3,
+        fallback=rng.random() < 0.5,
         terms=Terms,
     )
 
 
 def _faults(rng: Random) -> tuple[str, ...]:
-    """None in a few universes; in all others some about orders, one about hosts, and each other one by chance."""
-    likely = rng.choice((0.0, 0.05, 0.1, 0.1, 0.2, 0.3))
+    """None in a few universes; in all others some of each kind that is aimed at orders, and others by chance."""
+    likely = rng.choice((0.0, 0.02, 0.02, 0.02, 0.05, 0.05, 0.1, 0.15))
     drawn = [name for name in FAULTS if rng.random() < likely]
     if likely:
-        drawn += rng.sample([name for name in FAULTS if name.startswith(("message", "order"))], 3)
-        drawn.append(rng.choice(ABOUT_HOSTS))
+        drawn += [rng.choice(kind) for kind, share in AIMED if rng.random() < share]
     if "orders_arrive_twice" in drawn:
         drawn = [name for name in drawn if name not in REFUSALS]
     if "message_late_request" in drawn:
@@ -460,36 +618,38 @@ def _faults(rng: Random) -> tuple[str, ...]:
 
 
 def _policies(rng: Random, wallets: list[str]) -> tuple[PolicyPlan, ...]:
-    split = rng.randint(1, len(wallets))
+    split = rng.choice((rng.randint(1, len(wallets)), len(wallets)))
     groups = [group for group in (wallets[:split], wallets[split:]) if group]
     return tuple(_policy(rng, name, group) for name, group in zip(("pay", "sweep"), groups, strict=False))
 
 
 def _policy(rng: Random, name: str, wallets: list[str]) -> PolicyPlan:
     floor = rng.choice((30_000, 65_000, 65_000, 131_000))
-    per_hour = rng.choice((None, None, 4, 6, 8, 100))
+    target = floor * rng.choice((1, 1, 2, 3))
+    orders = rng.choice((None, None, 1.2, 1.2, 2.3, 4.5))
+    per_hour = None if orders is None else ceil(orders * max(target, 61_000) * 27 / 10**6)
     return PolicyPlan(
         name=name,
         wallets=tuple(wallets),
         floor=floor,
-        target=floor * rng.choice((1, 1, 2, 3)),
-        keep=rng.choice(("always", "always", "always", "while_active")),
-        check_every=rng.choice((15, 20, 30, 60)),
+        target=target,
+        keep=rng.choice(("always",) * 5 + ("while_active",)),
+        check_every=rng.choice((15, 60, 60)),
         renew_before=rng.choice((0, 90, 90, 300)),
-        cooldown=rng.choice((0, 30, 120)),
+        cooldown=rng.choice((0, 0, 30, 30, 120)),
         on_unknown=rng.choice(("hold",) * 7 + ("assume_empty",)),
         per_hour=per_hour,
         per_day=None if per_hour is None else per_hour * rng.choice((1, 2, 5)),
     )
 
 
-def _calling(rng: Random, storm_seconds: float) -> tuple[PolicyPlan, ...]:
+def _calling(rng: Random, storm_seconds: float, calm_call_at: float) -> tuple[PolicyPlan, ...]:
     """In every other universe a wallet with planned calls and one for which applications ask; neither has a floor."""
     if rng.random() < 0.5:
         return ()
     energies = (30_000, 65_000, 200_000, 4_000_000)
     stormy = [CallPlan(rng.uniform(60, storm_seconds), rng.choice(energies)) for _ in range(rng.randint(0, 3))]
-    calm = CallPlan(storm_seconds + CALLED_AFTER, rng.choice(energies), lead=120, hold=120)
+    calm = CallPlan(calm_call_at, rng.choice(energies), lead=120, hold=120)
     calls = (*stormy, calm)
     return (PolicyPlan("calls", ("caller", "asker"), floor=0, target=0, keep="never", renew_before=90, calls=calls),)
 
@@ -503,11 +663,14 @@ def _hosted(rng: Random) -> tuple[PolicyPlan, ...]:
     return (PolicyPlan("host", ("hosted",), floor=0, target=0, keep="never", cycles=cycles),)
 
 
-def _uses(rng: Random, wallet: str, end: float) -> list[tuple[float, str, int]]:
-    """Contract calls: at full minutes now and then, so that wallets of one policy need energy at the same moment."""
-    every = rng.choice((300.0, 600.0, 1800.0))
+def _uses(rng: Random, wallet: str, storm_seconds: float, end: float) -> list[tuple[float, str, int]]:
+    """Contract calls: at full minutes now and then, so that wallets of one policy need energy at the same moment.
+
+    Afterwards they are rare.
+    """
+    every = rng.choice((100.0, 200.0, 600.0))
     at, uses = 0.0, []
-    while (at := at + rng.expovariate(1 / every)) < end:
+    while (at := at + rng.expovariate(1 / (every if at < storm_seconds else 900.0))) < end:
         moment = at - at % 60 if rng.random() < 0.5 else at
         uses.append((moment, wallet, rng.choice((14_650, 64_285, 64_285, 130_285))))
     return uses

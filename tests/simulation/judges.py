@@ -10,20 +10,28 @@ charged order that was intended earlier, has not been delivered and will still r
 and the chain does not show, nobody can know). If that is the floor or more, there was no shortfall and the order is a
 second payment. It does not matter which of two orders arrives first, nor whether the first was still travelling. A
 reading may be a minute old, so the least cover of that minute counts. An order may also not be larger than what is
-missing to the target, or than the smallest order that there is.
+missing to the target, or than the smallest order that there is; a limit drifts, and so an order has a thousandth of the
+whole limit more.
+
+**Sent once**: an order leaves its host at most once, and only within seconds of its mark of sending, whether or not it
+is charged then.
+
+**Cycles** are bought only by a host that was told last, and not long ago, how many are left, and that was too few.
 
 **Budgets**: when an order is intended, its own quote and all that was spent before within the window fit into the
-budget. Spent is the charge where its answer was heard before, else the quote; a charge above the quote was not known
-when it was agreed to. A window is measured on hosts' clocks and from the moment of deciding, so it may be shorter by
-what clocks were apart and by what a slow disk took.
+budget. Spent is the charge where its answer was heard before, else the quote, charged or not, until it is
+known not to be; a charge above the quote was not known when it was agreed to. A window is measured on hosts' clocks and
+from the moment of deciding, so it may be shorter by what clocks were apart and by what a slow disk took.
 """
 
+import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +53,11 @@ UNSETTLED = ("intended", "sent", "unresolved")
 NEVER_CHARGED = ("dropped", "refused", "not_placed")
 SMALLEST_ORDER = 61_000
 LONGEST_FLIGHT = 110.0
+SEND_WITHIN = 10.5
 SLOW_DISK = 20.0
 READING_AGES = (0.0, 5.0, 15.0, 30.0, 60.0)
+COUNT_GOOD_FOR, WRITTEN_WITHIN = 330.0, 30.0
+SETTLED_AFTER, MISSING_AT_MOST = 900.0, 600.0
 HOUR, DAY, LAST_MINUTES = 3600.0, 86_400.0, 600.0
 REFUSED_IN_AN_HOUR = 14
 """Waits double from half a minute: seven tries in the first hour; twice that when a success lies between."""
@@ -151,7 +162,7 @@ def charged_once(story: Story) -> Iterator[str]:
         cover = min(_cover(story, policy, order, before, age) for age in READING_AGES)
         called = _called_for(story, order.address, order.at)
         floor, target = policy.floor + called, policy.target + called
-        tolerance = 500 + target // 50
+        tolerance = 500 + target // 50 + _limit(story, order, before) // 800
         when = f"{order.at:.0f}s, order {order.key[:12]} for {order.address}"
         if cover >= floor:
             yield f"{when}: {order.energy} bought and {cover} was there or on its way; {floor} was needed"
@@ -182,6 +193,26 @@ def _cover(story: Story, policy: PolicyPlan, order: Bought, before: list[Bought]
     limit, used = _shows(story, order.address, at)
     going = sum(one.rental.energy for one in before if one.is_delivered(at) and at < one.until <= ends)
     return limit - going - used + coming
+
+
+def _limit(story: Story, order: Bought, before: list[Bought]) -> int:
+    """The most that the limit was taken to be, what was on its way included."""
+    coming = sum(one.rental.energy for one in before if not one.is_delivered(order.at - READING_AGES[-1]))
+    return max(_shows(story, order.address, order.at - age)[0] for age in READING_AGES) + coming
+
+
+@judge
+def an_order_leaves_once_and_right_after_its_mark(story: Story) -> Iterator[str]:
+    gone: set[str] = set()
+    for at, key in story.left:
+        marked_at = story.marked.get(key)
+        if key in gone:
+            yield f"{at:.0f}s: order {key[:12]} was sent again"
+        elif marked_at is None:
+            yield f"{at:.0f}s: order {key[:12]} was sent without a mark"
+        elif not 0 <= at - marked_at <= SEND_WITHIN:
+            yield f"{at:.0f}s: order {key[:12]} was sent {at - marked_at:.0f}s after its mark"
+        gone.add(key)
 
 
 @judge
@@ -240,14 +271,55 @@ def _cost_agrees(story: Story, row: Any, charge: Charge) -> bool:
     return bool(prices_move) or bool(row["cost_max_sun"] == charge.cost_sun)
 
 
-@judge
-def budgets_hold(story: Story) -> Iterator[str]:
-    orders = bought(story)
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """An order as it counts in its budget, charged or not: from its intent until it is known that it costs nothing."""
+
+    at: float
+    key: str
+    policy: str
+    address: str
+    quote_sun: int
+    heard: tuple[float, int]
+    """When which charge was heard; the quote where none was."""
+    free_at: float
+
+    def costs(self, at: float) -> int:
+        heard_at, cost = self.heard
+        return 0 if self.free_at <= at else cost if heard_at < at else self.quote_sun
+
+
+def agreed(story: Story) -> list[Agreed]:
     heard = {
         line.fields["order_key"]: (line.at, int(line.fields["cost_trx"] * SUN))
         for line in reversed(story.lines)
         if line.event == "order.placed"
     }
+    free = _free(story)
+    found = []
+    for line in story.lines:
+        if line.event == "order.intended":
+            key, quote = line.fields["order_key"], int(line.fields["cost_trx"] * SUN)
+            at, policy, address = story.intended.get(key, line.at), line.fields["policy"], line.fields["address"]
+            found.append(Agreed(at, key, policy, address, quote, heard.get(key, (0.0, quote)), free.get(key, inf)))
+    return sorted(found, key=lambda order: order.at)
+
+
+def _free(story: Story) -> dict[str, float]:
+    """From when on each order that costs nothing may have been known to, as hosts' clocks have told it."""
+    states = ", ".join(f"'{state}'" for state in NEVER_CHARGED)
+    query = f"SELECT order_key, min(at) AS at FROM order_events WHERE state IN ({states}) GROUP BY order_key"
+    apart = story.clock_range.total_seconds()
+    return {
+        row["order_key"]: row["at"] / 1e6 - EPOCH.timestamp() - apart
+        for file in story.ledgers
+        for row in _rows(file, query)
+    }
+
+
+@judge
+def budgets_hold(story: Story) -> Iterator[str]:
+    orders = agreed(story)
     for order in orders:
         plan = _policy(story, order.address)
         for name, length, limit in (("hour", HOUR, plan.per_hour), ("day", DAY, plan.per_day)):
@@ -255,11 +327,8 @@ def budgets_hold(story: Story) -> Iterator[str]:
                 continue
             apart = story.clock_range.total_seconds() + SLOW_DISK
             since = max(order.at - length + apart, *_ledger_starts(story, order.at), -DAY)
-            spent = order.quote_sun
-            for one in orders:
-                if one.policy == order.policy and since < one.at < order.at:
-                    at, cost = heard.get(one.key, (0.0, one.quote_sun))
-                    spent += cost if at < order.at else one.quote_sun
+            before = [one for one in orders if one.policy == order.policy and since < one.at < order.at]
+            spent = order.quote_sun + sum(one.costs(order.at) for one in before)
             if spent > limit * SUN:
                 yield f"{order.at:.0f}s: {order.policy} may spend {limit} TRX in a {name} and agreed to {spent / SUN}"
 
@@ -293,14 +362,49 @@ def cycles_are_bought_once_for_a_shortfall(story: Story) -> Iterator[str]:
 
 
 @judge
+def cycles_are_bought_only_on_a_count(story: Story) -> Iterator[str]:
+    for line in story.lines:
+        if line.event != "order.intended" or line.fields.get("cycles") is None:
+            continue
+        address = line.fields["address"]
+        heard = [(at, body) for at, host, body in story.counted if host == line.host and at <= line.at]
+        # One that comes while an order is being written down may not be known to it.
+        newest = heard[-1:] + [one for one in heard[-2:-1] if heard[-1][0] > line.at - WRITTEN_WITHIN]
+        good = [
+            one for at, body in newest if at > line.at - COUNT_GOOD_FOR and (one := _count(body, address)) is not None
+        ]
+        least = (_policy(story, address).cycles or (0, 0))[0]
+        if not good or min(good) >= least:
+            yield f"{line.at:.0f}s: {line.fields['cycles']} cycles bought for {address}, and the last count was {good}"
+
+
+def _count(body: bytes, address: str) -> int | None:
+    """The count for an address where an answer tells exactly one."""
+    try:
+        listed = json.loads(body)["data"]["addresses"]
+        found = {entry.get("cycles_remaining") for entry in listed if entry["address"] == address}
+        return int(found.pop()) if len(found) == 1 else None
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+@judge
 def after_the_storm_there_are_cycles(story: Story) -> Iterator[str]:
+    """At the end, and never missing for long once a person has settled what nobody else could."""
     if any(line.event == "cycles.doubted" for line in story.lines):
         return  # a person has to look at it
+    is_held = bool(story.ledger_changed_at)
+    since = story.ended_at - LAST_MINUTES if is_held else min(story.healed_at + SETTLED_AFTER, story.ended_at)
+    moments = [
+        since + MISSING_AT_MOST * step / 4 for step in range(int((story.ended_at - since) / MISSING_AT_MOST * 4))
+    ]
     for policy in story.plan.policies:
         for address in policy.addresses if policy.cycles else ():
-            least, left = (policy.cycles or (0, 0))[0], _cycles_left(story, address, story.ended_at)
-            if left < least:
-                yield f"{address} has {left} cycles after the storm, and {least} are wanted"
+            least = (policy.cycles or (0, 0))[0]
+            low = [_cycles_left(story, address, at) < least for at in (*moments, story.ended_at)]
+            if low[-1] or any(all(low[start : start + 5]) for start in range(len(low) - 4)):
+                left = _cycles_left(story, address, story.ended_at)
+                yield f"{address} has {left} cycles after the storm or had too few for long, and {least} are wanted"
 
 
 @judge
@@ -310,9 +414,10 @@ def calls_after_the_storm_have_their_energy(story: Story) -> Iterator[str]:
             if call.at < story.plan.storm.total_seconds():
                 continue
             for address in policy.addresses:
-                there = story.world.available_at(address, EPOCH + timedelta(seconds=call.at - call.lead))
+                # The lead is there for surprises, such as a rental that ends while the order for it is on its way.
+                there = story.world.available_at(address, EPOCH + timedelta(seconds=call.at))
                 if there < call.energy:
-                    yield f"{address} has {there} of {call.energy} {call.lead}s before its call at {call.at:.0f}s"
+                    yield f"{address} has {there} of {call.energy} for its call at {call.at:.0f}s"
 
 
 @judge
@@ -382,12 +487,9 @@ def nobody_is_hammered(story: Story) -> Iterator[str]:
     if story.ledger_changed_at or any("reload" in name for name in story.plan.faults):
         return
     charged = {charge.idempotency_key for charge in story.netts.charges}
-    for address in sorted({charge.address for charge in story.netts.charges}):
-        tries = [
-            _seconds(one.at)
-            for one in story.netts.received
-            if one.endpoint == "order1h" and one.address == address and one.idempotency_key not in charged
-        ]
+    asked = [one for one in story.netts.received if one.endpoint in ("order1h", "time/order")]
+    for address in sorted({str(one.address) for one in asked}):
+        tries = [_seconds(one.at) for one in asked if one.address == address and one.idempotency_key not in charged]
         most = max((sum(at <= other < at + HOUR for other in tries) for at in tries), default=0)
         if most > REFUSED_IN_AN_HOUR:
             yield f"{most} orders in an hour for {address}, none of them charged"
@@ -424,17 +526,29 @@ def everything_is_settled(story: Story) -> Iterator[str]:
 def who_may_rent_is_above_the_floor(story: Story) -> Iterator[str]:
     for policy in story.plan.policies:
         for address in policy.addresses if policy.keep == "always" else ():
-            limit, used = _shows(story, address, story.ended_at)
+            # What ends while nobody looks is missing until the next look.
+            shown = (_shows(story, address, story.ended_at - ago) for ago in (0.0, 45.0, 90.0))
+            there = max(limit - used for limit, used in shown)
             coming = sum(
                 one.rental.energy
                 for one in bought(story)
                 if one.address == address and story.ended_at - 60 < one.at and not one.is_delivered(story.ended_at)
             )
             enough = policy.floor - 300 - policy.target // 100
-            missing = max(policy.target - (limit - used), SMALLEST_ORDER)
-            if limit - used + coming < enough and not _is_held_for_good(story, policy, missing):
+            missing = max(policy.target - there, SMALLEST_ORDER)
+            if there + coming < enough and not (
+                _is_held_for_good(story, policy, missing) or _is_waited_for(story, address)
+            ):
                 last = next(line for line in reversed(story.lines) if line.fields.get("address") == address)
-                yield f"{address} has {limit - used} of {policy.floor} after the storm; last: {dict(last.fields)}"
+                yield f"{address} has {there} of {policy.floor} after the storm; last: {dict(last.fields)}"
+
+
+def _is_waited_for(story: Story, address: str) -> bool:
+    """An order that never came is believed to be on its way, which ends with its hour."""
+    query = f"SELECT key FROM orders WHERE state = 'placed' AND address = '{address}'"
+    waited_for = {row["key"] for row in _rows(story.ledgers[-1], query)}
+    is_short = story.ended_at - story.healed_at < HOUR
+    return is_short and bool(waited_for - {one.key for one in bought(story) if one.is_delivered(story.ended_at)})
 
 
 def _is_held_for_good(story: Story, policy: PolicyPlan, missing: int) -> bool:

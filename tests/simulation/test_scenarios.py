@@ -110,6 +110,19 @@ def test_an_order_that_the_vendor_works_on_for_long_is_the_only_one() -> None:
     live(timeline)
 
 
+def test_what_showed_an_unclear_order_to_be_placed_does_not_hide_the_next_delivery() -> None:
+    async def timeline(world: Universe) -> None:
+        world.netts.mood("charge_then_502", "order1h", times=1)
+        await at(10)
+        world.world.use(made_up("one"), 60_000)
+        world.netts.terms.delivery_seconds = 40.0, 40.0
+        await to_the_end()
+
+    eager = (PolicyPlan("pay", ("one",), target=65_000, check_every=20, cooldown=0),)
+    story = live(timeline, policies=eager, charges=2)
+    assert len(events(story, "energy.delivered")) == 2
+
+
 def test_energy_that_is_delivered_late_is_waited_for() -> None:
     async def timeline(world: Universe) -> None:
         world.netts.terms.delivery_seconds = 400.0, 400.0
@@ -256,7 +269,7 @@ def test_the_hold_of_a_lost_ledger_ends_with_the_hour() -> None:
         world.world.use(made_up("one"), 40_000)
         await replace_ledger(world, by=None)
 
-    plan = Plan("lost for an hour", policies=ONE, storm=timedelta(minutes=5), calm=universe.CALM)
+    plan = Plan("lost for an hour", policies=ONE, storm=timedelta(minutes=5), calm=universe.LONG_CALM)
     story, said = universe.run(plan, timeline, judges.verdict)
     assert said == []
     assert len(story.netts.charges) == 2

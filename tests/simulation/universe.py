@@ -54,27 +54,29 @@ from energyd.sandbox.world import World
 from energyd.telemetry import Log
 
 EPOCH = datetime(2026, 1, 5, 8, tzinfo=UTC)
-CALM = timedelta(minutes=76)
-"""Long enough for the longest back-off and for a hold of one rental period, both of which end after an hour."""
-LAST_USE = timedelta(minutes=12)
+LONG_CALM, SHORT_CALM = timedelta(minutes=76), timedelta(minutes=26)
+"""The long one is enough for a hold of one rental period, and for what is wrongly waited for as long as a rental."""
+LAST_USE = timedelta(minutes=8)
 """Nobody uses energy at the very end, so that what is missing then was not missing a moment before."""
-PERSON_COMES = timedelta(minutes=20)
+PERSON_COMES = timedelta(minutes=12)
 """When, after the storm, a person settles the orders about which the daemon says that it cannot tell."""
 RESTART_SECONDS = 5.0
 """What a supervisor waits before it starts a process again that ended by itself."""
 NODE, OTHER_NODE, NETTS = "http://node.sandbox", "http://other.sandbox", "https://netts.sandbox"
-ORDER = f"{NETTS}/apiv2/order1h"
+ORDER, CYCLES_ORDER = f"{NETTS}/apiv2/order1h", f"{NETTS}/apiv2/time/order"
+_COUNTS = f"{NETTS}/apiv2/time/status"
 FIRST_CYCLES = 3
 """What an address in Host Mode begins with."""
-HOUSEKEEPING_EVERY = timedelta(seconds=20)
+HOUSEKEEPING_EVERY = timedelta(seconds=40)
 """Instead of the daemon's own five seconds, which would cost more than all its looks at addresses."""
 _ABOUT_TO_LEAVE = "http11.send_request_headers.started"
 
 _DIGEST = re.compile(r'"digest":"[0-9a-f]*",')
 """Of the configuration: it contains where the files are, which is another folder each time."""
 
-Moment = Literal["intent", "mark", "write", "any"]
-"""Right before an intent is written, or right after a transaction: a mark of sending, any that writes, or any."""
+Moment = Literal["intent", "mark", "write", "any", "left", "answer"]
+"""Right before an intent is written; right after a transaction: a mark of sending, any that writes, or any; right after
+a purchase has left the host, or right before the host hears the answer to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +159,9 @@ class Plan:
     """Applications that ask for energy and wait: seconds after all was mended, wallet, energy."""
     stake_energy: int = 0
     balance_sun: int = 100_000_000_000
-    calm: timedelta = CALM
+    calm: timedelta = LONG_CALM
+    person_comes_every: float | None = None
+    """Seconds after which, in the storm too, a person settles an order that nobody else could."""
     drift_ppm: int = 0
     netts_rps: int = 1
     fallback: bool = False
@@ -223,6 +227,14 @@ class Story:
     healed_at: float = inf
     ended_at: float = inf
     settled_by_a_person: int = 0
+    intended: dict[str, float] = field(default_factory=dict)
+    """When the intent of each order was written down, by the order's key."""
+    marked: dict[str, float] = field(default_factory=dict)
+    """When each was marked as being sent."""
+    left: list[tuple[float, str]] = field(default_factory=list)
+    """When which order left its host; an order that left twice stands here twice."""
+    counted: list[tuple[float, str, bytes]] = field(default_factory=list)
+    """When which host was told what about the cycles that are left; nothing at all where the answer was no success."""
     asked: list[Asked] = field(default_factory=list)
 
     def tell(self, at: float, text: str) -> None:
@@ -241,19 +253,23 @@ class WatchedLedger(Ledger):
 
     def _transaction(self, work: Any, writing: bool) -> Any:  # noqa: FBT001 - as the method that it replaces
         host = self.process.host
+        told, self.process.about_to_tell = self.process.about_to_tell if writing else None, None
         answer = super()._transaction(partial(_full, work) if writing and host.disk_is_full else work, writing)
-        self.process.worked(writing=writing)
+        self.process.worked(told, writing=writing)
         return answer
 
-    async def commit(self, *arguments: Any) -> None:
+    # What is about to be told is known of the next transaction: both run up to theirs without a break.
+
+    async def commit(self, decision: Any, order: Any, *arguments: Any) -> None:
         self.process.reached({"intent"})
         await self.process.thawed()
-        await super().commit(*arguments)
+        if order is not None:
+            self.process.about_to_tell = (self.process.universe.story.intended, order.key)
+        await super().commit(decision, order, *arguments)
 
-    async def mark_sending(self, *arguments: Any) -> Any:
-        # Runs up to the commit without a break, so the next write is the mark.
-        self.process.marking = True
-        return await super().mark_sending(*arguments)
+    async def mark_sending(self, order: Any, *arguments: Any) -> Any:
+        self.process.about_to_tell = (self.process.universe.story.marked, order.key)
+        return await super().mark_sending(order, *arguments)
 
 
 class Process:
@@ -262,7 +278,7 @@ class Process:
     def __init__(self, universe: "Universe", host: "Host") -> None:
         self.universe, self.host = universe, host
         self.alive = True
-        self.marking = False
+        self.about_to_tell: tuple[dict[str, float], str] | None = None
         self.frozen_until = 0.0
         self.strikes: list[tuple[Moment, int, Callable[[], object]]] = []
         self.tasks: dict[asyncio.Task[Any], None] = {}
@@ -312,15 +328,23 @@ class Process:
         if self.alive:
             self.universe.story.lines.append(Line(self.universe.loop.time(), self.host.name, dict(line)))
 
+    async def heard_count(self, response: httpx.Response) -> None:
+        assert isinstance(response.stream, httpx.AsyncByteStream)
+        body = b"".join([part async for part in response.stream]) if response.is_success else b""
+        self.universe.story.counted.append((self.universe.loop.time(), self.host.name, body))
+
     # Accidents
 
     def strike_at(self, moment: Moment, count: int, act: Callable[[], object]) -> None:
         """Have something happen to this process after so many of these moments."""
         self.strikes.append((moment, count, act))
 
-    def worked(self, *, writing: bool) -> None:
-        moments = {"any", *(("write",) if writing else ()), *(("mark",) if writing and self.marking else ())}
-        self.marking = self.marking and not writing
+    def worked(self, told: tuple[dict[str, float], str] | None, *, writing: bool) -> None:
+        story, moments = self.universe.story, {"any", *(("write",) if writing else ())}
+        if told is not None:
+            times, order_key = told
+            times[order_key] = self.universe.loop.time()
+            moments |= {"mark"} if times is story.marked else set()
         self.reached(moments)
 
     def reached(self, moments: set[str]) -> None:
@@ -426,12 +450,23 @@ class _Line(httpx.AsyncBaseTransport):
                 await trace(_ABOUT_TO_LEAVE, {})
         if not process.alive:
             await asyncio.get_running_loop().create_future()
+        order_key = request.headers.get("X-Idempotency-Key")
+        if order_key is not None:
+            process.universe.story.left.append((process.universe.loop.time(), order_key))
+            process.universe.soon(0.0, partial(process.reached, {"left"}))
         token: Token[Process | None] = PROCESS.set(None)  # what travels does not end with who sent it
         try:
-            return await process.universe.wire.carry(process.host.name, request)
+            response = await process.universe.wire.carry(process.host.name, request)
         finally:
             PROCESS.reset(token)
+            if order_key is not None:
+                process.reached({"answer"})
             await process.thawed()
+        if not process.alive:
+            await asyncio.get_running_loop().create_future()
+        if str(request.url).startswith(_COUNTS):
+            await process.heard_count(response)
+        return response
 
 
 class _Stream:
@@ -548,6 +583,8 @@ class Universe:
         for host in self.hosts:
             host.start()
         storming = self.begin(storm(self))
+        if self.plan.person_comes_every is not None:
+            self.begin(self._visits(self.plan.person_comes_every))
         await asyncio.sleep(self.plan.storm.total_seconds())
         await self._end(storming)
         await self.heal()
@@ -620,15 +657,32 @@ class Universe:
             for pause in await process.ledger.pauses(self.loop.now()):
                 await process.ledger.resume(pause.policy, pause.address, self.loop.now())
 
+    async def _visits(self, every: float) -> None:
+        """Whatever is unresolved from one visit to the next is settled, so that its address can get energy again."""
+        known: set[str] = set()
+        while True:
+            await asyncio.sleep(every)
+            process = next((host.living for host in self.hosts if host.living), None)
+            if process is not None:
+                with suppress(LedgerError):
+                    known = await self._settle(process, known)
+
+    async def _settle(self, process: Process, known: set[str]) -> set[str]:
+        """Settle those that are known; returns the others."""
+        unresolved = await process.ledger.orders(states=[OrderState.UNRESOLVED])
+        charged = {charge.idempotency_key for charge in self.netts.charges}
+        for order in unresolved:
+            if order.key in known:
+                event = Event.SETTLED_PLACED if order.key in charged else Event.SETTLED_NOT_PLACED
+                self.tell(f"a person settles {order.key[:12]}: {event}")
+                self.story.settled_by_a_person += 1
+                await process.ledger.record(order, event, self.loop.now(), outcome="settled by a person")
+        return {order.key for order in unresolved} - known
+
     async def settle_as_a_person(self) -> None:
         """What `order_unresolved` asks a person for: look into the vendor's books and say what became of the order."""
-        charged = {charge.idempotency_key for charge in self.netts.charges}
         process = next(host.living for host in self.hosts if host.living)
-        for order in await process.ledger.orders(states=[OrderState.UNRESOLVED]):
-            event = Event.SETTLED_PLACED if order.key in charged else Event.SETTLED_NOT_PLACED
-            self.tell(f"a person settles {order.key[:12]}: {event}")
-            self.story.settled_by_a_person += 1
-            await process.ledger.record(order, event, self.loop.now(), outcome="settled by a person")
+        await self._settle(process, {order.key for order in await process.ledger.open_orders()})
 
     async def end(self) -> None:
         self.story.ended_at = self.loop.time()
