@@ -79,3 +79,14 @@ async def test_what_the_page_asks_every_few_seconds_is_found_by_address_and_row(
     assert "SEARCH decisions USING INDEX decisions_of_address (address=? AND id>? AND id<?)" in used
     assert "SEARCH decisions USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)" in used
     assert [plan for plan in used if plan.startswith("SCAN")] == []
+
+
+async def test_the_few_orders_of_cycles_are_found_without_a_walk_over_the_rentals_of_their_address(story: Any) -> None:
+    with asked(story.ledger) as questions:
+        await story.ledger.cycles_mark("a")
+        await story.ledger.memory("a", "p", story.now, OrderKind.CYCLES)
+    used = {plan.split(":")[0] for plan in plans(story.ledger, questions)}
+    assert "SEARCH orders USING INDEX orders_of_kind (address=? AND kind=?)" in used
+    assert "SEARCH ok USING INDEX orders_of_kind (address=? AND kind=?)" in used
+    assert not {step for step in used if step.startswith("SEARCH orders USING INDEX orders_of_address (address=?)")}
+    assert not {step for step in used if step.startswith("SEARCH placed") and "events_of_address" in step}

@@ -12,7 +12,6 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from sqlalchemy import (
-    Column,
     ColumnElement,
     Connection,
     Integer,
@@ -120,7 +119,7 @@ def fetch(connection: Connection, kind: type[T], wanted: Select[Any], **values: 
     return tuple(kind(**row) for row in connection.execute(wanted, values).mappings())
 
 
-def _among(column: Column[Any], words: Iterable[StrEnum]) -> ColumnElement[bool]:
+def _among(column: ColumnElement[Any], words: Iterable[StrEnum]) -> ColumnElement[bool]:
     """Some fixed words, written into the SQL: SQLAlchemy spreads a list of parameters anew at every run."""
     return column.in_([literal_column(f"'{word}'") for word in words])
 
@@ -168,7 +167,7 @@ _UNSETTLED = _OF_THIS.where(_among(_o.state, UNSETTLED))
 _RENTALS = _OF_THIS.where(
     _o.sent_at > bindparam("since"), _o.kind == OrderKind.RENTAL, _among(_o.state, _WAS_PLACED)
 ).order_by(_INTENDED)
-_CYCLE_ORDERS = _OF_THIS.where(_o.kind == OrderKind.CYCLES, _o.state == OrderState.PLACED).order_by(_o.sent_at, _o.key)
+_CYCLE_ORDERS = _OF_THIS.where(_o.kind == OrderKind.CYCLES, _o.state == OrderState.PLACED).order_by(_INTENDED)
 _LAST_SENT = select(func.max(_o.sent_at)).where(_o.address == bindparam("address"))
 
 
@@ -312,11 +311,13 @@ _COUNTS = select(*COUNT).where(_n.address == bindparam("address")).order_by(_n.i
 LAST_COUNT = select(*COUNT).where(_n.address == bindparam("address")).order_by(_n.id.desc()).limit(1)
 _BEFORE = select(func.max(_n.id)).where(_n.address == bindparam("address"), _n.at <= bindparam("since", type_=Moment))
 _COUNTS_SINCE = _COUNTS.where(_n.id >= func.coalesce(_BEFORE.scalar_subquery(), 0))
+_NEWEST = 50
+"""Orders of an address by their moments: more than are ordered in any time by which a clock is set back."""
 _NEWEST_CYCLE_ORDERS = (
     select(_o.key)
     .where(_o.address == bindparam("address"), _o.kind == OrderKind.CYCLES)
-    .order_by(_o.intended_at.desc(), _o.key)
-    .limit(50)  # more than are ordered in any time by which a clock is set back
+    .order_by(_o.intended_at.desc())
+    .limit(_NEWEST)
 )
 _CYCLES_MARK = select(func.max(_e.id)).where(_e.order_key.in_(_NEWEST_CYCLE_ORDERS))
 _MARK = select(func.max(_e.id))
@@ -356,16 +357,21 @@ def host_acts_of(connection: Connection, address: str | None) -> tuple[HostActed
 _placed = order_events.alias("placed").c
 _ok = orders.alias("ok").c
 _LAST_PLACED = select(func.max(_placed.id)).where(_placed.state == OrderState.PLACED)
-_LAST_PLACED_OF_ADDRESS = (
-    select(_placed.id)
+_newest_placed = (
+    select(_ok.key)
     .where(
-        _placed.state == OrderState.PLACED,
-        _placed.address == bindparam("address"),
-        select(_ok.key).where(_ok.key == _placed.order_key, _ok.kind == bindparam("kind")).exists(),
+        _ok.address == bindparam("address"),
+        _ok.kind == bindparam("kind"),
+        ~_among(_ok.state, (*UNSETTLED, *NEVER_CHARGED)),
     )
-    .order_by(_placed.id.desc())
-    .limit(1)
+    .order_by(_ok.intended_at.desc())
+    .limit(_NEWEST)
+    .subquery()
 )
+_PLACED_THEN = select(func.min(_placed.id)).where(
+    _placed.order_key == _newest_placed.c.key, ~_among(_placed.state, UNSETTLED)
+)
+_LAST_PLACED_OF_ADDRESS = select(func.max(_PLACED_THEN.correlate(_newest_placed).scalar_subquery()))
 _FORGIVEN = select(cast(meta.c.value, Integer)).where(meta.c.key == FORGIVEN)
 
 

@@ -49,7 +49,7 @@ from energyd.model import (
     Source,
 )
 
-REVISION = "0003"
+REVISION = "0004"
 """The newest step of `migrations/`. Revisions count upwards, so that a newer ledger is known without reading them."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -205,6 +205,7 @@ Index("one_order_per_netts_order_id", orders.c.netts_order_id, unique=True, sqli
 Index("orders_by_state", orders.c.state, orders.c.address)
 Index("orders_of_policy", orders.c.policy, orders.c.intended_at)
 Index("orders_of_address", orders.c.address, orders.c.sent_at)
+Index("orders_of_kind", orders.c.address, orders.c.kind, orders.c.intended_at)
 Index("orders_intended_at", orders.c.intended_at)
 
 order_events = Table(
