@@ -36,9 +36,11 @@ class Known:
         at = self.asked_at = asyncio.get_running_loop().time()
         quiet_mark, asked_mark = await self._ledger.quiet_mark(), await self._ledger.mark()
         funds = await self._account.funds()
-        self.funds = replace(funds, asked_mark=asked_mark, heard_mark=await self._ledger.mark())
-        self.funds_at = at
-        await self._recall.compare(self.funds, quiet_mark)
+        funds = replace(funds, asked_mark=asked_mark, heard_mark=await self._ledger.mark())
+        if at < self.funds_at:
+            return  # who asked later was answered first
+        self.funds, self.funds_at = funds, at
+        await self._recall.compare(funds, quiet_mark)
 
     async def read_prices(self, *, cycles: bool) -> None:
         """What Netts asks now; with `cycles`, for those too."""

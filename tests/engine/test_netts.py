@@ -1,8 +1,11 @@
 """What Netts answers to an order, and what comes of it: refused, or unclear until the evidence says."""
 
+import asyncio
+from unittest.mock import patch
+
 import pytest
 
-from energyd.model import OrderState
+from energyd.model import Funds, OrderState
 from energyd.sandbox.netts import MOODS
 from energyd.sandbox.wire import Fault
 
@@ -288,6 +291,23 @@ async def test_an_account_that_cannot_be_read_is_asked_no_oftener_for_many_uncle
     built.stop()
     await task
     assert len([one for one in stage.netts.received if one.endpoint == "userinfo"]) - before < 60
+
+
+async def test_of_two_questions_about_the_account_the_one_that_was_asked_later_counts(stage: Stage) -> None:
+    known, answers = (await stage.prepared()).engine.known, iter([(5, 1 * TRX), (1, 2 * TRX)])
+
+    async def funds() -> Funds:
+        seconds, balance_sun = next(answers)
+        await stage.sleep(seconds)
+        return Funds(balance_sun, stage.loop.now())
+
+    with patch.object(known._account, "funds", funds):
+        earlier = asyncio.create_task(known.read_funds())
+        await stage.sleep(1)
+        await known.read_funds()
+        await earlier
+    assert known.funds is not None
+    assert known.funds.balance_sun == 2 * TRX
 
 
 # --- the account after a restart --------------------------------------------------------------------------------------
