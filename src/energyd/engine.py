@@ -155,6 +155,10 @@ class Engine:
         self.calls.adopt(limits)
         self._orders.allow(request_deadline)
 
+    def flight_left(self, order: Order) -> timedelta:
+        """For how long the request of an order may still arrive at Netts; zero when it cannot any more."""
+        return self._orders.flight_left(order)
+
     async def tick(self, address: str) -> timedelta | None:
         """One look at one address; returns when to look again, None when nothing asks for it any more.
 

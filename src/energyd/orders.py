@@ -92,6 +92,11 @@ class Orders:
         """An order may be on its way for that long from now on; it never gets less, since one that left may need it."""
         self._longest_flight = max(self._longest_flight, life.longest_flight(request_deadline))
 
+    def flight_left(self, order: Order) -> timedelta:
+        """For how long a request may still arrive, by the wall clock; one that was set back keeps nobody waiting."""
+        passed = self._now() - (order.sent_at or order.intended_at)
+        return max(self._longest_flight - passed, timedelta(0)) if passed >= timedelta(0) else timedelta(0)
+
     # --- act ----------------------------------------------------------------------------------------------------------
 
     def intent(self, decision: Decision, situation: Situation, key: str) -> Order:

@@ -326,6 +326,18 @@ async def test_an_unresolved_order_is_settled_by_the_word_of_a_person_and_the_ad
     assert (again.status_code, unknown.status_code) == (409, 404)
 
 
+async def test_a_person_cannot_write_off_an_order_whose_request_may_still_arrive(stage: Stage) -> None:
+    where = "https://netts.sandbox/apiv2/order1h"
+    stage.wire.disturb(Fault.LATE_REQUEST, where=where, count=1, late_seconds=(70, 70))
+    async with living(stage, a_policy()) as client:
+        (order,) = (await client.get("/v1/orders")).json()
+        refused = await client.post(f"/v1/orders/{order['order_key']}/settle", json={"placed": False})
+        await stage.sleep(120)
+    assert refused.status_code == 409
+    assert "may still be on its way" in refused.json()["error"]
+    assert len(stage.charged()) == 1
+
+
 # --- files ----------------------------------------------------------------------------------------------------------
 
 

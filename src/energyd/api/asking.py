@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 
-from energyd import rows
+from energyd import rows, units
 from energyd.api.answers import Ensured, Order, Pause, PricedCall, Reloaded, Resumed, answers
 from energyd.api.bodies import CallBody, EnsureBody, NothingBody, NothingQuery, PauseBody, ResumeBody, SettleBody, Whose
 from energyd.api.host import Exact, Host
@@ -179,6 +179,9 @@ async def settle(host: TheHost, key: str, wanted: Annotated[SettleBody, Depends(
         raise Wrong(404, str(error), "`energyd orders` or GET /v1/orders shows them") from None
     if found.state is not OrderState.UNRESOLVED:
         raise Wrong(409, f"order {found.key[:12]} is {found.state}", "only an unresolved order can be settled")
+    if not wanted.placed and (left := host.engine.flight_left(found)):
+        wait = f"look at the account then, and say so in {units.duration_text(left)}"
+        raise Wrong(409, f"the request of order {found.key[:12]} may still be on its way", wait)
     event = Event.SETTLED_PLACED if wanted.placed else Event.SETTLED_NOT_PLACED
     settled = await host.ledger.record(found, event, host.now(), detail=f"settled by {wanted.who}")
     host.log.order(LogEvent.ORDER_RESOLVED, settled, outcome=str(settled.state), detail=f"settled by {wanted.who}")
