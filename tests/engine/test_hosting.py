@@ -105,7 +105,7 @@ async def test_what_holds_an_order_back_raises_the_alarm_that_cycles_are_low(
     assert stage.posts() == []
     assert stage.reasons() == [reason]
     (alert,) = stage.events("alert.raised", alert="cycles_low")
-    assert "has 1 cycles left where 2 are wanted" in alert["summary"]
+    assert "has 1 cycle left where 2 are wanted" in alert["summary"]
 
 
 async def test_a_dry_run_shows_the_order_and_sends_none(stage: Stage) -> None:
