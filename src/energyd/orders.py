@@ -137,6 +137,8 @@ class Orders:
         now = self._now()
         good_until = asyncio.get_running_loop().time() + life.SEND_WITHIN.total_seconds()
         try:
+            if now - order.intended_at > life.INTENT_GOOD_FOR:
+                return await self._record_passing(order, Event.DROPPED)
             sent = await self._ledger.mark_sending(order, now, good_until, now + life.SEND_WITHIN)
         except Conflict:
             return await self._ledger.order(order.key)

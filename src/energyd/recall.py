@@ -107,10 +107,13 @@ class Recall:
         return clock - self._began >= FORGOTTEN_ENDS.total_seconds()
 
     async def _look_at(self, address: str) -> None:
-        known = await self._ledger.orders(address=address, limit=1)
-        if not known and (lent := await self._chain.lent_sun(address)):
+        lent = 0 if await self._knows(address) else await self._chain.lent_sun(address)
+        if lent and not await self._knows(address):  # another host may have ordered meanwhile
             await self._hold(address, f"{units.trx_text(lent)} of stake is delegated to it and the ledger is new")
         self._looked_at.add(address)
+
+    async def _knows(self, address: str) -> bool:
+        return bool(await self._ledger.orders(address=address, limit=1))
 
     async def _never_remembered(self) -> bool:
         if self._is_new is None:

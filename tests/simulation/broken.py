@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from math import inf
 from typing import Any
 from unittest.mock import patch
@@ -17,12 +18,14 @@ from sqlalchemy import delete
 
 from energyd import orders
 from energyd.chain import readings
-from energyd.core import backoff, order as life, supply
+from energyd.core import backoff, cycles, decide, evidence, order as life, supply
 from energyd.core.order import Event, Record
-from energyd.ledger import writes
+from energyd.fields import PriceLimit
+from energyd.ledger import queries, writes
 from energyd.ledger.ledger import Ledger
 from energyd.ledger.tables import leases
-from energyd.model import Guard, Order, OrderState, Outcome, Reading, Reason, Refused, Sent, Unclear
+from energyd.model import CyclesKnown, Guard, Order, OrderState, Outcome, Reading, Reason, Refused, Sent, Unclear
+from energyd.netts import answers, reads
 from energyd.netts.client import Netts
 from energyd.recall import Recall
 
@@ -183,7 +186,151 @@ def buys_on_what_it_saw_before_it_froze() -> Iterator[None]:
         connection.execute(delete(leases).where(leases.c.address == order.address))
         intend(connection, decision, order, *arguments)
 
-    with _instead(intend=(writes, intended)):
+    with _instead(intend=(writes, intended), INTENT_GOOD_FOR=(life, timedelta(days=1))):
+        yield
+
+
+@broken
+def sends_what_it_wanted_before_it_froze() -> Iterator[None]:
+    """What was decided is still wanted."""
+    with _instead(INTENT_GOOD_FOR=(life, timedelta(days=1))):
+        yield
+
+
+@broken
+def a_new_key_for_each_try() -> Iterator[None]:
+    """A server error is tried again, as a new request with a key of its own."""
+    first = Netts.order
+
+    async def order(self: Netts, sent: Sent) -> Outcome:
+        outcome = await first(self, sent)
+        if isinstance(outcome, Unclear) and (outcome.http_status or 0) >= 500:
+            again = replace(sent.order, key=sent.order.key[::-1])
+            outcome = await first(self, replace(sent, order=again, good_until=inf, wall_good_until=FOR_EVER))
+        return outcome
+
+    with _instead(order=(Netts, order)):
+        yield
+
+
+@broken
+def sends_before_it_marks() -> Iterator[None]:
+    """The mark of sending is written when the order has been sent."""
+    mark = Ledger.mark_sending
+
+    async def send(self: orders.Orders, order: Order, buyer: orders.Buyer) -> Order:
+        outcome = await buyer.order(Sent(order, inf, FOR_EVER))
+        sent = await mark(self._ledger, order, self._now(), inf, FOR_EVER)
+        return await self._take(sent.order, outcome)
+
+    with _instead(send=(orders.Orders, send)):
+        yield
+
+
+@broken
+def what_is_unclear_costs_nothing() -> Iterator[None]:
+    """Only what was certainly bought counts in the budget."""
+    spent, unsettled = queries.spent, "SELECT coalesce(sum(cost_max_sun), 0) FROM orders WHERE policy = ? AND state IN "
+
+    def spent_for_sure(connection: Any, policy: str, since: datetime) -> int:
+        open_sun = connection.exec_driver_sql(unsettled + "('sent', 'unresolved')", (policy,)).scalar()
+        return max(spent(connection, policy, since) - int(open_sun), 0)
+
+    with _instead(spent=(queries, spent_for_sure)):
+        yield
+
+
+@broken
+def a_server_error_is_a_refusal() -> Iterator[None]:
+    """HTTP 5xx: it did not work."""
+    read = answers.order_outcome
+
+    def order_outcome(kind: Any, http_status: int, *arguments: Any, **more: Any) -> Outcome:
+        outcome = read(kind, http_status, *arguments, **more)
+        return Refused(Reason.REFUSED, "it failed", http_status) if http_status >= 500 else outcome
+
+    with _instead(order_outcome=(answers, order_outcome)):
+        yield
+
+
+@broken
+def a_repeated_answer_is_a_refusal() -> Iterator[None]:
+    """HTTP 208: there is no new order."""
+    read = answers.order_outcome
+
+    def order_outcome(kind: Any, http_status: int, *arguments: Any, **more: Any) -> Outcome:
+        outcome = read(kind, http_status, *arguments, **more)
+        return Refused(Reason.REFUSED, "it was there already", http_status) if http_status == 208 else outcome
+
+    with _instead(order_outcome=(answers, order_outcome)):
+        yield
+
+
+@broken
+def before_is_what_is_there_now() -> Iterator[None]:
+    """The world before an order is looked at when its answer is missing."""
+    judge = evidence.judge
+
+    def judged(order: Order, after: Any, *arguments: Any) -> Any:
+        limit = after.reading.energy_limit if after.reading else None
+        total = after.funds.spent_total_sun if after.funds else None
+        before = replace(order.baseline, energy_limit=limit, spent_total_sun=total)
+        return judge(replace(order, baseline=before), after, *arguments)
+
+    with _instead(judge=(evidence, judged)):
+        yield
+
+
+@broken
+def no_cooldown() -> Iterator[None]:
+    """A process that has just started has bought nothing yet."""
+    memory = Ledger.memory
+
+    async def forgetful(self: Ledger, *arguments: Any) -> Any:
+        return replace(await memory(self, *arguments), last_order_at=None)
+
+    with _instead(memory=(Ledger, forgetful)):
+        yield
+
+
+@broken
+def nobody_is_paused() -> Iterator[None]:
+    """A pause is for those who look."""
+    memory = Ledger.memory
+
+    async def forgetful(self: Ledger, *arguments: Any) -> Any:
+        return replace(await memory(self, *arguments), pauses=())
+
+    with _instead(memory=(Ledger, forgetful)):
+        yield
+
+
+@broken
+def any_price_is_right() -> Iterator[None]:
+    """Energy is needed, so it is bought."""
+    with _instead(in_sun=(PriceLimit, lambda *_: Decimal(10**9)), known_burn_price=(decide, lambda _: None)):
+        yield
+
+
+@broken
+def cycles_on_their_way_do_not_count() -> Iterator[None]:
+    """What the count does not show was not ordered."""
+    with _instead(_missing=(cycles, lambda *_: 0)):
+        yield
+
+
+@broken
+def an_unreadable_count_is_zero() -> Iterator[None]:
+    """No count, no cycles."""
+    read = reads.cycles
+
+    def counted(pages: Any, address: str, read_at: datetime) -> Any:
+        found = read(pages, address, read_at)
+        if found.known is CyclesKnown.UNKNOWN:
+            found = replace(found, known=CyclesKnown.COUNTED, remaining=0, key="cycles_remaining")
+        return found
+
+    with _instead(cycles=(reads, counted)):
         yield
 
 

@@ -39,7 +39,7 @@ from energyd.sandbox import energy as rules
 from energyd.sandbox.history import Rental
 from energyd.sandbox.netts_books import Charge
 
-from .universe import EPOCH, FIRST_CYCLES, PolicyPlan, Story
+from .universe import EPOCH, FIRST_CYCLES, Line, PolicyPlan, Story
 
 REASONS = {
     *("enough", "below_floor", "planned_call", "ensure", "no_estimate", "in_flight", "unresolved_order"),
@@ -53,10 +53,11 @@ UNSETTLED = ("intended", "sent", "unresolved")
 NEVER_CHARGED = ("dropped", "refused", "not_placed")
 SMALLEST_ORDER = 61_000
 LONGEST_FLIGHT = 110.0
-SEND_WITHIN = 10.5
+SEND_WITHIN, FACTS_GOOD_FOR = 10.5, 45.0
 SLOW_DISK = 20.0
 READING_AGES = (0.0, 5.0, 15.0, 30.0, 60.0)
-COUNT_GOOD_FOR, WRITTEN_WITHIN = 330.0, 30.0
+COUNT_GOOD_FOR, WRITTEN_WITHIN, DECIDED_WITHIN = 330.0, 30.0, 40.0
+DEAREST_FLOOR, DEAREST, DEAREST_CYCLE = 80, 100, 9_000_000
 SETTLED_AFTER, MISSING_AT_MOST = 900.0, 600.0
 HOUR, DAY, LAST_MINUTES = 3600.0, 86_400.0, 600.0
 REFUSED_IN_AN_HOUR = 14
@@ -102,30 +103,50 @@ class Bought:
 
 
 def bought(story: Story) -> list[Bought]:
-    charges = {charge.idempotency_key: charge for charge in story.netts.charges}
+    """By when they were intended. A host that dies right after it has written an intent down does not tell of it."""
+    wishes = _wishes(story)
     undelivered = {rental.rental_id for rental in story.world.undelivered}
     found = []
-    for line in story.lines:
-        charge = charges.get(line.fields.get("order_key"))
-        if line.event != "order.intended" or charge is None or charge.kind != "order1h" or charge.order_id is None:
+    for charge in story.netts.charges:
+        wish = wishes.get(charge.idempotency_key or "")
+        if wish is None or charge.kind != "order1h" or charge.order_id is None:
             continue
-        fields, rental = line.fields, story.netts.books.orders[charge.order_id].rental
+        rental = story.netts.books.orders[charge.order_id].rental
         if rental.rental_id in undelivered:
             rental = Rental(**{name: getattr(rental, name) for name in Rental.__slots__} | {"due_at": rental.until})
-        quote = int(fields["cost_trx"] * SUN)
-        found.append(
-            Bought(
-                line.at,
-                fields["order_key"],
-                fields["policy"],
-                fields["address"],
-                fields["energy"],
-                quote,
-                charge,
-                rental,
-            )
-        )
+        found.append(Bought(wish.at, wish.key, wish.policy, wish.address, wish.amount, wish.quote_sun, charge, rental))
     return sorted(found, key=lambda order: order.at)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What was intended when: energy or cycles, in true seconds."""
+
+    at: float
+    key: str
+    policy: str
+    address: str
+    is_rental: bool
+    amount: int
+    quote_sun: int
+
+
+def _wishes(story: Story) -> dict[str, Wish]:
+    """As the log tells them, and else the ledger."""
+    found = {}
+    for file in story.ledgers:
+        for row in _rows(file, "SELECT * FROM orders"):
+            if row["key"] in story.intended:
+                amount, quote = row["energy"] or row["cycles"], row["cost_max_sun"]
+                told = (row["policy"], row["address"], row["kind"] == "rental", amount, quote)
+                found[row["key"]] = Wish(story.intended[row["key"]], row["key"], *told)
+    for line in story.lines:
+        if line.event == "order.intended":
+            one = line.fields
+            key, amount, quote = one["order_key"], one.get("energy") or one["cycles"], int(one["cost_trx"] * SUN)
+            told = (one["policy"], one["address"], one.get("energy") is not None, amount, quote)
+            found[key] = Wish(story.intended.get(key, line.at), key, *told)
+    return found
 
 
 def _policy(story: Story, address: str) -> PolicyPlan:
@@ -216,6 +237,18 @@ def an_order_leaves_once_and_right_after_its_mark(story: Story) -> Iterator[str]
 
 
 @judge
+def nothing_is_sent_on_facts_that_are_old(story: Story) -> Iterator[str]:
+    query = "SELECT key, intended_at FROM orders"
+    decided = {
+        row["key"]: row["intended_at"] / 1e6 - EPOCH.timestamp() for f in story.ledgers for row in _rows(f, query)
+    }
+    for at, key in story.left:
+        age = at - decided.get(key, at)
+        if age > FACTS_GOOD_FOR + story.clock_range.total_seconds():
+            yield f"{at:.0f}s: order {key[:12]} was sent on what was known {age:.0f}s before"
+
+
+@judge
 def one_charge_for_one_order(story: Story) -> Iterator[str]:
     keys: set[str | None] = set()
     for charge in story.netts.charges:
@@ -275,18 +308,14 @@ def _cost_agrees(story: Story, row: Any, charge: Charge) -> bool:
 class Agreed:
     """An order as it counts in its budget, charged or not: from its intent until it is known that it costs nothing."""
 
-    at: float
-    key: str
-    policy: str
-    address: str
-    quote_sun: int
+    wish: Wish
     heard: tuple[float, int]
     """When which charge was heard; the quote where none was."""
     free_at: float
 
     def costs(self, at: float) -> int:
         heard_at, cost = self.heard
-        return 0 if self.free_at <= at else cost if heard_at < at else self.quote_sun
+        return 0 if self.free_at <= at else cost if heard_at < at else self.wish.quote_sun
 
 
 def agreed(story: Story) -> list[Agreed]:
@@ -295,21 +324,15 @@ def agreed(story: Story) -> list[Agreed]:
         for line in reversed(story.lines)
         if line.event == "order.placed"
     }
-    free = _free(story)
-    found = []
-    for line in story.lines:
-        if line.event == "order.intended":
-            key, quote = line.fields["order_key"], int(line.fields["cost_trx"] * SUN)
-            at, policy, address = story.intended.get(key, line.at), line.fields["policy"], line.fields["address"]
-            found.append(Agreed(at, key, policy, address, quote, heard.get(key, (0.0, quote)), free.get(key, inf)))
-    return sorted(found, key=lambda order: order.at)
+    free, wishes = _free(story), sorted(_wishes(story).values(), key=lambda wish: wish.at)
+    return [Agreed(one, heard.get(one.key, (0.0, one.quote_sun)), free.get(one.key, inf)) for one in wishes]
 
 
 def _free(story: Story) -> dict[str, float]:
     """From when on each order that costs nothing may have been known to, as hosts' clocks have told it."""
     states = ", ".join(f"'{state}'" for state in NEVER_CHARGED)
     query = f"SELECT order_key, min(at) AS at FROM order_events WHERE state IN ({states}) GROUP BY order_key"
-    apart = story.clock_range.total_seconds()
+    apart = story.clock_range.total_seconds() + 0.001
     return {
         row["order_key"]: row["at"] / 1e6 - EPOCH.timestamp() - apart
         for file in story.ledgers
@@ -321,16 +344,16 @@ def _free(story: Story) -> dict[str, float]:
 def budgets_hold(story: Story) -> Iterator[str]:
     orders = agreed(story)
     for order in orders:
-        plan = _policy(story, order.address)
+        wish, plan = order.wish, _policy(story, order.wish.address)
         for name, length, limit in (("hour", HOUR, plan.per_hour), ("day", DAY, plan.per_day)):
             if limit is None:
                 continue
             apart = story.clock_range.total_seconds() + SLOW_DISK
-            since = max(order.at - length + apart, *_ledger_starts(story, order.at), -DAY)
-            before = [one for one in orders if one.policy == order.policy and since < one.at < order.at]
-            spent = order.quote_sun + sum(one.costs(order.at) for one in before)
+            since = max(wish.at - length + apart, *_ledger_starts(story, wish.at), -DAY)
+            before = [one for one in orders if one.wish.policy == wish.policy and since < one.wish.at < wish.at]
+            spent = wish.quote_sun + sum(one.costs(wish.at) for one in before)
             if spent > limit * SUN:
-                yield f"{order.at:.0f}s: {order.policy} may spend {limit} TRX in a {name} and agreed to {spent / SUN}"
+                yield f"{wish.at:.0f}s: {wish.policy} may spend {limit} TRX in a {name} and agreed to {spent / SUN}"
 
 
 def _ledger_starts(story: Story, before: float) -> list[float]:
@@ -343,6 +366,50 @@ def _cycles_left(story: Story, address: str, at: float) -> int:
     hosted = story.netts.host_mode.hosted[address]
     bought_cycles = sum(count for moment, count in hosted.ordered if _seconds(moment) <= at)
     return FIRST_CYCLES + bought_cycles - sum(_seconds(rental.ordered_at) <= at for rental in hosted.rentals)
+
+
+@judge
+def no_price_is_above_its_limit(story: Story) -> Iterator[str]:
+    """80 % of the burn price where a floor is kept, the burn price elsewhere, and 9 TRX for a cycle."""
+    for line in story.lines:
+        if line.event == "order.intended":
+            limit = DEAREST_CYCLE if line.fields.get("cycles") else DEAREST_FLOOR if _floor(story, line) else DEAREST
+            amount = line.fields.get("cycles") or line.fields["energy"]
+            if line.fields["cost_trx"] * SUN > limit * amount:
+                yield f"{line.at:.0f}s: {amount} for {line.fields['cost_trx']} TRX are dearer than {limit} sun each"
+
+
+def _floor(story: Story, line: Line) -> int:
+    return _policy(story, line.fields["address"]).floor
+
+
+@judge
+def orders_for_an_address_keep_their_distance(story: Story) -> Iterator[str]:
+    apart = story.clock_range.total_seconds() + SLOW_DISK
+    sent: dict[str, float] = {}
+    for order in sorted(_wishes(story).values(), key=lambda wish: wish.at):
+        if order.is_rental:
+            cooldown, before = _policy(story, order.address).cooldown, sent.get(order.address, -inf)
+            if order.at - before < cooldown - apart and not story.ledger_changed_at:
+                yield f"{order.at:.0f}s: {order.address} had its last order {order.at - before:.0f}s ago"
+            sent[order.address] = max(before, story.marked.get(order.key, before))
+
+
+@judge
+def a_pause_is_kept(story: Story) -> Iterator[str]:
+    query = "SELECT policy, address, since, until, ended_at FROM pauses"
+    rows = [row for file in story.ledgers for row in _rows(file, query)]
+    apart = story.clock_range.total_seconds()
+    for order in sorted(_wishes(story).values(), key=lambda wish: wish.at):
+        for row in rows:
+            ends = [
+                moment / 1e6 - EPOCH.timestamp() for moment in (row["until"], row["ended_at"]) if moment is not None
+            ]
+            concerned = row["policy"] in (None, order.policy) and row["address"] in (None, order.address)
+            since = row["since"] / 1e6 - EPOCH.timestamp() + apart + DECIDED_WITHIN
+            lost = any(since < at < order.at for at in story.ledger_changed_at)
+            if concerned and not lost and since < order.at < min(ends, default=inf) - apart:
+                yield f"{order.at:.0f}s: an order for {order.address}, which is paused since {since:.0f}s"
 
 
 @judge
@@ -363,8 +430,9 @@ def cycles_are_bought_once_for_a_shortfall(story: Story) -> Iterator[str]:
 
 @judge
 def cycles_are_bought_only_on_a_count(story: Story) -> Iterator[str]:
+    left = {key for _, key in story.left}
     for line in story.lines:
-        if line.event != "order.intended" or line.fields.get("cycles") is None:
+        if line.event != "order.intended" or not line.fields.get("cycles") or line.fields["order_key"] not in left:
             continue
         address = line.fields["address"]
         heard = [(at, body) for at, host, body in story.counted if host == line.host and at <= line.at]

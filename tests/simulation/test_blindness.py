@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from energyd.sandbox.addresses import made_up
+from energyd.sandbox.asgi import Answer, Mood
+from energyd.sandbox.netts import MOODS
 from energyd.sandbox.wire import Fault
 
 from . import judges, universe
@@ -39,9 +41,72 @@ def reveals(*variants: str, **plan: Any) -> Callable[[Timeline], Timeline]:
     return keep
 
 
-@reveals("orders_again_after_a_timeout", "books_an_unclear_order_as_failed")
+@reveals("orders_again_after_a_timeout", "books_an_unclear_order_as_failed", "sends_before_it_marks")
 async def charged_and_dropped(world: Universe) -> None:
     world.netts.mood("charge_then_drop", "order1h", times=1)
+
+
+@reveals("a_new_key_for_each_try", "a_server_error_is_a_refusal", "before_is_what_is_there_now")
+async def charged_and_a_server_error(world: Universe) -> None:
+    world.netts.terms.delivery_seconds = 130.0, 130.0
+    world.netts.mood("charge_then_502", "order1h", times=1)
+
+
+@reveals("a_repeated_answer_is_a_refusal")
+async def an_order_arrives_twice(world: Universe) -> None:
+    """And of the two answers the second is heard."""
+    world.netts.terms.idempotency = True
+    world.wire.disturb(Fault.DUPLICATE, where=ORDER)
+    world.netts.moods.set(Mood(wait_after=3.0), "order1h", times=1)
+    await asyncio.sleep(10**6)
+
+
+@reveals("no_cooldown", cooldown=300)
+async def energy_is_used_again_at_once(world: Universe) -> None:
+    await asyncio.sleep(60)
+    world.world.use(made_up("1"), 60_000)
+
+
+@reveals("nobody_is_paused")
+async def a_person_pauses_everything(world: Universe) -> None:
+    process, now = world.hosts[0].living, world.loop.now()
+    assert process is not None
+    await process.ledger.pause(None, None, now + timedelta(minutes=10), "a person paused it", now)
+    await asyncio.sleep(60)
+    world.world.use(made_up("1"), 60_000)
+    await asyncio.sleep(10**6)
+
+
+@reveals("any_price_is_right", per_hour=20)
+async def energy_is_dearer_than_burning(world: Universe) -> None:
+    world.netts.prices.set_price(105)
+    await asyncio.sleep(10**6)
+
+
+@reveals("sends_what_it_wanted_before_it_froze")
+async def frozen_alone(world: Universe) -> None:
+    process = world.hosts[0].living
+    assert process is not None
+    process.strike_at("intent", 1, partial(process.freeze, 200.0))
+
+
+@reveals("what_is_unclear_costs_nothing", wallets=3)
+async def orders_are_unclear_while_others_are_due(world: Universe) -> None:
+    world.netts.moods.set(MOODS["charge_then_hang"], "order1h")
+    await asyncio.sleep(60)
+    world.netts.moods.clear()
+
+
+@reveals("cycles_on_their_way_do_not_count", cycles=(5, 9))
+async def cycles_are_counted_late(world: Universe) -> None:
+    world.netts.terms.count_lag = timedelta(minutes=5)
+    await asyncio.sleep(10**6)
+
+
+@reveals("an_unreadable_count_is_zero", cycles=(2, 9))
+async def the_count_cannot_be_read(world: Universe) -> None:
+    world.netts.moods.set(Mood(answer=Answer(200, b"{}")), "time/status")
+    await asyncio.sleep(10**6)
 
 
 @reveals("believes_not_placed_at_once")
@@ -152,9 +217,19 @@ async def charged_above_the_quote(world: Universe) -> None:
     await asyncio.sleep(10**6)
 
 
-def live(timeline: Timeline, *, hosts: tuple[str, ...] = ("a",), wallets: int = 1, per_hour: int = 4) -> list[str]:
-    budget = {"per_hour": per_hour, "per_day": 2 * per_hour}
-    policies = (PolicyPlan("pay", WALLETS[:wallets], target=65_000, check_every=20, **budget),)
+def live(
+    timeline: Timeline,
+    *,
+    hosts: tuple[str, ...] = ("a",),
+    wallets: int = 1,
+    per_hour: int = 4,
+    cooldown: int = 30,
+    cycles: tuple[int, int] | None = None,
+) -> list[str]:
+    more = {"per_hour": per_hour, "per_day": 2 * per_hour, "cooldown": cooldown}
+    policies = (PolicyPlan("pay", WALLETS[:wallets], target=65_000, check_every=20, **more),)
+    if cycles is not None:
+        policies += (PolicyPlan("host", ("hosted",), floor=0, target=0, keep="never", cycles=cycles),)
     plan = Plan("the blind", hosts=hosts, policies=policies, storm=timedelta(minutes=12), calm=timedelta(minutes=8))
     return universe.run(plan, timeline, judges.verdict)[1]
 

@@ -94,6 +94,11 @@ def an_order_leaves_without_a_mark(story: Story) -> None:
     story.marked.popitem()
 
 
+@doctor(judges.nothing_is_sent_on_facts_that_are_old)
+def it_was_decided_a_minute_before(story: Story) -> None:
+    _sql(story, "UPDATE orders SET intended_at = intended_at - 60000000")
+
+
 @doctor(judges.one_charge_for_one_order)
 def one_charge_twice(story: Story) -> None:
     story.netts.books.charges.append(story.netts.charges[0])
@@ -130,6 +135,28 @@ def another_order_at_once_that_is_not_charged(story: Story) -> None:
 @doctor(judges.budgets_hold)
 def a_smaller_budget(story: Story) -> None:
     _policy(story, "pay", per_hour=2, per_day=2)
+
+
+@doctor(judges.no_price_is_above_its_limit)
+def an_order_for_four_times_its_price(story: Story) -> None:
+    line = _first(story, "order.intended", address=made_up("one"))
+    story.lines.append(replace(line, fields={**line.fields, "cost_trx": line.fields["cost_trx"] * 4}))
+
+
+@doctor(judges.no_price_is_above_its_limit)
+def cycles_for_four_times_their_price(story: Story) -> None:
+    line = _first(story, "order.intended", address=made_up("hosted"))
+    story.lines.append(replace(line, fields={**line.fields, "cost_trx": line.fields["cost_trx"] * 4}))
+
+
+@doctor(judges.orders_for_an_address_keep_their_distance)
+def the_policy_wanted_more_distance(story: Story) -> None:
+    _policy(story, "pay", cooldown=7200)
+
+
+@doctor(judges.a_pause_is_kept)
+def it_was_paused_all_the_time(story: Story) -> None:
+    _sql(story, "INSERT INTO pauses (since, why) VALUES (0, '')")
 
 
 @doctor(judges.cycles_are_bought_once_for_a_shortfall)

@@ -229,6 +229,12 @@ def test_a_host_that_was_frozen_alone_orders_afresh() -> None:
     live(freeze_at("mark", 1, 60.0), minutes=15)
 
 
+@pytest.mark.parametrize("moment", ["intent", "write"])
+def test_a_host_that_was_frozen_alone_does_not_buy_on_what_it_saw_before(moment: universe.Moment) -> None:
+    story = live(freeze_at(moment, 1 if moment == "intent" else 4, 200.0), minutes=15)
+    assert len(events(story, "order.sent")) == 1
+
+
 def test_a_host_frozen_before_its_intent_does_not_buy_what_another_has_bought_meanwhile() -> None:
     live(freeze_at("intent", 1, 200.0), hosts=2)
 

@@ -24,6 +24,8 @@ from enum import StrEnum
 from energyd.errors import Impossible
 from energyd.model import Order, OrderKind, OrderState
 
+INTENT_GOOD_FOR = timedelta(seconds=30)
+"""How old the facts of a decision may be when its order is marked as being sent: a host that stood still drops it."""
 SEND_WITHIN = timedelta(seconds=10)
 """How long a mark of sending is good."""
 FLIGHT_MARGIN = timedelta(seconds=60)
