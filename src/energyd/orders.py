@@ -93,9 +93,8 @@ class Orders:
         self._longest_flight = max(self._longest_flight, life.longest_flight(request_deadline))
 
     def flight_left(self, order: Order) -> timedelta:
-        """For how long a request may still arrive, by the wall clock; one that was set back keeps nobody waiting."""
-        passed = self._now() - (order.sent_at or order.intended_at)
-        return max(self._longest_flight - passed, timedelta(0)) if passed >= timedelta(0) else timedelta(0)
+        """For how long its request may still arrive at Netts."""
+        return life.flight_left(order, self._longest_flight, self._now())
 
     # --- act ----------------------------------------------------------------------------------------------------------
 

@@ -16,8 +16,6 @@ from energyd.cli.views import with_ledger
 from energyd.model import Order, OrderState
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from rich.table import Table
 
     from energyd.config.settings import Settings
@@ -96,21 +94,24 @@ def _settled_by_daemon(settings: "Settings", key: str, *, placed: bool) -> dict[
         with Client(settings) as client:
             settled: dict[str, Any] = client.post(f"/v1/orders/{key}/settle", {"placed": placed, "who": who})
     except NoDaemon:
-        return order_row(asyncio.run(_settle(settings.state, key, who, placed=placed)))
+        return order_row(asyncio.run(_settle(settings, key, who, placed=placed)))
     return settled
 
 
-async def _settle(path: "Path", key: str, who: str, *, placed: bool) -> Order:
-    from energyd.core.order import Event
-    from energyd.errors import LedgerError
+async def _settle(settings: "Settings", key: str, who: str, *, placed: bool) -> Order:
+    from energyd.core.order import Event, flight_left, longest_flight
+    from energyd.errors import LedgerError, NotPossible
     from energyd.ledger.ledger import Ledger
 
-    async with Ledger.open_to_read(path) as reader:
+    async with Ledger.open_to_read(settings.state) as reader:
         found = await reader.order(key)
     if found.state is not OrderState.UNRESOLVED:
         raise LedgerError(f"order {found.key[:12]} is {found.state}; only an unresolved order can be settled")
     now = datetime.now(UTC)
-    async with Ledger.open(path, now=now, host=socket.gethostname(), exclusive=False) as ledger:
+    if not placed and (left := flight_left(found, longest_flight(settings.netts.timeout), now)):
+        wait = f"look at the account then, and say so in {units.duration_text(left)}"
+        raise NotPossible(f"the request of order {found.key[:12]} may still be on its way; {wait}")
+    async with Ledger.open(settings.state, now=now, host=socket.gethostname(), exclusive=False) as ledger:
         event = Event.SETTLED_PLACED if placed else Event.SETTLED_NOT_PLACED
         return await ledger.record(found, event, now, detail=f"settled by {who}")
 

@@ -139,6 +139,12 @@ def _watched_in_vain(order: Order, now: datetime) -> tuple[bool, Event]:
     return now >= (order.sent_at or order.intended_at) + WATCHED_FOR, Event.NEVER_COUNTED
 
 
+def flight_left(order: Order, longest: timedelta, now: datetime) -> timedelta:
+    """For how long its request may still arrive, by the wall clock; one that was set back keeps nobody waiting."""
+    passed = now - (order.sent_at or order.intended_at)
+    return max(longest - passed, timedelta(0)) if passed >= timedelta(0) else timedelta(0)
+
+
 def longest_flight(request_deadline: timedelta) -> timedelta:
     """How long after the mark of sending a request may still arrive at the vendor, at most."""
     return SEND_WITHIN + request_deadline + FLIGHT_MARGIN
