@@ -568,7 +568,7 @@ ASKED_BEFORE_THE_END, CALLED_BEFORE_THE_END = 10 * 60.0, 5 * 60.0
 def draw(seed: int) -> Plan:
     """The universe of a seed."""
     rng = Random(f"{seed}:plan")
-    wallets = [f"wallet {number}" for number in range(rng.choice((1, 2, 3, 4, 4)))]
+    wallets = [f"wallet {number}" for number in range(rng.choice((1, 3, 4, 4)))]
     faults = _faults(Random(f"{seed}:faults"))
     is_long = rng.random() < 0.1 or any(name in TAKES_AN_HOUR for name in faults)
     calm, storm_seconds = LONG_CALM if is_long else SHORT_CALM, rng.uniform(900, 3600)
@@ -606,10 +606,11 @@ def draw(seed: int) -> Plan:
 
 def _faults(rng: Random) -> tuple[str, ...]:
     """None in a few universes; in all others some of each kind that is aimed at orders, and others by chance."""
-    likely = rng.choice((0.0, 0.02, 0.02, 0.02, 0.05, 0.05, 0.1, 0.15))
+    likely = rng.choice((0.02, 0.02, 0.02, 0.05, 0.05, 0.1, 0.15))
+    if rng.random() < 0.05:
+        return ()
     drawn = [name for name in FAULTS if rng.random() < likely]
-    if likely:
-        drawn += [rng.choice(kind) for kind, share in AIMED if rng.random() < share]
+    drawn += [rng.choice(kind) for kind, share in AIMED if rng.random() < share]
     if "orders_arrive_twice" in drawn:
         drawn = [name for name in drawn if name not in REFUSALS]
     if "message_late_request" in drawn:
@@ -618,15 +619,16 @@ def _faults(rng: Random) -> tuple[str, ...]:
 
 
 def _policies(rng: Random, wallets: list[str]) -> tuple[PolicyPlan, ...]:
-    split = rng.choice((rng.randint(1, len(wallets)), len(wallets)))
-    groups = [group for group in (wallets[:split], wallets[split:]) if group]
-    return tuple(_policy(rng, name, group) for name, group in zip(("pay", "sweep"), groups, strict=False))
+    """One has no budget to speak of, so that it orders all the time; the wallets of another share a narrow one."""
+    split = rng.choice((1, 1, 2))
+    groups = (("pay", wallets[:split], (None,)), ("sweep", wallets[split:], (None, 1.2, 1.2, 2.3, 4.5)))
+    return tuple(_policy(rng, name, group, orders) for name, group, orders in groups if group)
 
 
-def _policy(rng: Random, name: str, wallets: list[str]) -> PolicyPlan:
+def _policy(rng: Random, name: str, wallets: list[str], budgets: tuple[float | None, ...]) -> PolicyPlan:
     floor = rng.choice((30_000, 65_000, 65_000, 131_000))
     target = floor * rng.choice((1, 1, 2, 3))
-    orders = rng.choice((None, None, 1.2, 1.2, 2.3, 4.5))
+    orders = rng.choice(budgets)
     per_hour = None if orders is None else ceil(orders * max(target, 61_000) * 27 / 10**6)
     return PolicyPlan(
         name=name,

@@ -213,7 +213,10 @@ def _cover(story: Story, policy: PolicyPlan, order: Bought, before: list[Bought]
         return coming
     limit, used = _shows(story, order.address, at)
     going = sum(one.rental.energy for one in before if one.is_delivered(at) and at < one.until <= ends)
-    return limit - going - used + coming
+    # Own stake can hide that a rental was taken back early: then its end is still waited for.
+    ended = (one for one in before if one.until <= at < _seconds(one.charge.at) + HOUR <= ends)
+    hidden = sum(one.rental.energy for one in ended) if story.plan.stake_energy else 0
+    return limit - going - hidden - used + coming
 
 
 def _limit(story: Story, order: Bought, before: list[Bought]) -> int:
