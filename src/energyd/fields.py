@@ -102,6 +102,15 @@ def _text(value: object) -> object:
 
 Text = Annotated[str, BeforeValidator(_text)]
 
+
+def _label(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("the label has a sign that cannot be printed; write one line of plain signs")
+    return text
+
+
+Label = Annotated[Text, AfterValidator(_label)]
+
 _SWITCH = {"true": True, "false": False}
 _OTHER_WORDS = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 

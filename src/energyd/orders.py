@@ -46,6 +46,10 @@ _RARER = 10
 """Later the account is read once in this part of the time for which the order has been unresolved: `userinfo` allows
 about 1000 calls a day (netts-api 12), and an order that waits for a person may wait for days."""
 _STEPS_A_TICK = 4
+_BROKEN_OFF = {
+    Event.DROPPED: "energyd ended or stood still before it was sent",
+    Event.INTERRUPTED: "energyd ended or stood still while it was being sent",
+}
 
 
 class Buyer(Protocol):
@@ -234,7 +238,7 @@ class Orders:
         return order
 
     async def _record_passing(self, order: Order, event: Event) -> Order:
-        outcome = "a tick broke off" if event in (Event.DROPPED, Event.INTERRUPTED) else ""
+        outcome = _BROKEN_OFF.get(event, "")
         after = await self._ledger.record(order, event, self._now(), outcome=outcome)
         self._shown.pop(order.key, None)
         if event is Event.NEVER_COUNTED:

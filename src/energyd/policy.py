@@ -35,6 +35,7 @@ from energyd.fields import (
     Energy,
     FaultAtKey,
     Function,
+    Label,
     Moment,
     Money,
     Name,
@@ -59,7 +60,7 @@ class WatchedAddress(Shape):
     """An address whose energy is watched, with a label for people."""
 
     address: Address
-    label: Text = ""
+    label: Label = ""
     """A name for people."""
 
 

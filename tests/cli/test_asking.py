@@ -79,6 +79,16 @@ def test_tcp_without_a_token_is_a_fault_that_says_what_to_write(host: Host) -> N
     assert "energyd.yaml:6:9: listening on TCP needs a token; write listen_token" in done.err
 
 
+def test_a_token_that_can_be_guessed_is_a_fault_that_says_what_to_write(host: Host) -> None:
+    settings = host.folder / "energyd.yaml"
+    place = "127.0.0.1:8480\nlisten_token: sesame"
+    settings.write_text(settings.read_text().replace("unix:energyd.sock", place))
+    done = host.run("run")
+    assert (done.status, done.out) == (78, "")
+    assert "energyd.yaml:7:15: a token of 6 characters can be guessed; write 16 or more random ones" in done.err
+    assert "sesame" not in done.err
+
+
 def test_a_place_that_cannot_be_had_is_named_and_exits_with_1(host: Host) -> None:
     (host.folder / "energyd.sock").write_text("not a socket")
     done = host.run("run")

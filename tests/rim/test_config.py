@@ -66,9 +66,9 @@ def test_relative_paths_start_at_the_settings_file(tmp_path: Path) -> None:
     [("127.0.0.1:8480", "127.0.0.1", 8480), ("'[::1]:8480'", "::1", 8480), ("localhost:1", "localhost", 1)],
 )
 def test_the_control_api_listens_on_this_machine(listen: str, host: str, port: int, tmp_path: Path) -> None:
-    settings = configured(tmp_path, f"listen: {listen}\nlisten_token: open-sesame\n").settings
+    settings = configured(tmp_path, f"listen: {listen}\nlisten_token: open-sesame-open-sesame\n").settings
     assert settings.listen == TcpSocket(host, port)
-    assert settings.token() == "open-sesame"
+    assert settings.token() == "open-sesame-open-sesame"
 
 
 @pytest.mark.parametrize(

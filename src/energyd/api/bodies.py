@@ -46,7 +46,7 @@ Key = Annotated[
 
 def _one_line(text: str) -> str:
     if len(text) > 200 or not text.isprintable():  # noqa: PLR2004 - what fits a line
-        raise ValueError("the text is too long or has a line break; write one line of up to 200 characters")
+        raise ValueError("the text is too long, or not one line of signs that can be printed; write up to 200 of them")
     return text
 
 

@@ -1,6 +1,7 @@
 """`energyd doctor`: asks everything that energyd depends on."""
 
 import asyncio
+import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -11,8 +12,11 @@ from energyd.cli.exits import Exit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
+    from energyd.config.load import Configuration
     from energyd.doctor.findings import Finding
+    from energyd.errors import ConfigFaults
 
 _MARKS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "broken": "[red]✗[/]"}
 
@@ -26,19 +30,34 @@ def doctor(config: options.Config = None, json: options.Json = False) -> None:
     from energyd.errors import ConfigFaults
 
     try:
-        configuration = options.load_configuration(config)
+        configuration, broken = _configuration(config)
     except ConfigFaults as faults:
         if json:
             files.print_faults(faults)
             raise typer.Exit(Exit.CONFIG) from None
         raise
-    found = asyncio.run(examine(configuration, lambda: datetime.now(UTC)))
+    found = asyncio.run(examine(configuration, lambda: datetime.now(UTC), broken))
     ok = not any(finding.state == "broken" for finding in found)
     if json:
-        printing.print_json({"ok": ok, "checks": [_row(finding) for finding in found]})
+        checks = {"ok": ok, "checks": [_row(finding) for finding in found]}
+        printing.print_json(checks | ({} if broken is None else {"faults": files.fault_rows(broken)}))
     else:
         _show(found)
-    raise typer.Exit(Exit.DONE if ok else Exit.FAILED)
+    raise typer.Exit(Exit.CONFIG if broken else Exit.DONE if ok else Exit.FAILED)
+
+
+def _configuration(path: "Path | None") -> "tuple[Configuration, ConfigFaults | None]":
+    """The configuration; where only policies are broken, with those of the last good set, and the faults."""
+    from energyd.config import last_good
+    from energyd.config.load import Configuration, find_settings
+    from energyd.errors import ConfigFaults
+
+    try:
+        return options.load_configuration(path), None
+    except ConfigFaults as faults:
+        settings = options.load_settings(path)
+        found = last_good.recall(settings.state, os.environ)
+        return Configuration.of(settings, found.policies if found else (), find_settings(path, os.environ)), faults
 
 
 def _row(finding: "Finding") -> dict[str, object]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +17,7 @@ from energyd.cli.exits import Exit
 if TYPE_CHECKING:
     from energyd.config.advice import Advice
     from energyd.config.load import Configuration
+    from energyd.errors import ConfigFaults
     from energyd.model import NoReading, Reading
     from energyd.policy import Policy
 
@@ -78,22 +79,21 @@ def _diff(configuration: "Configuration", *, json: bool) -> None:
     show(configuration, json=json)
 
 
-def print_faults(faults: Any) -> None:
-    printing.print_json(
+def print_faults(faults: "ConfigFaults") -> None:
+    printing.print_json({"ok": False, "faults": fault_rows(faults)})
+
+
+def fault_rows(faults: "ConfigFaults") -> list[dict[str, object]]:
+    return [
         {
-            "ok": False,
-            "faults": [
-                {
-                    "file": fault.place.file,
-                    "line": fault.place.line,
-                    "column": fault.place.column,
-                    "message": fault.problem,
-                    "hint": fault.hint or None,
-                }
-                for fault in faults.faults
-            ],
+            "file": fault.place.file,
+            "line": fault.place.line,
+            "column": fault.place.column,
+            "message": fault.problem,
+            "hint": fault.hint or None,
         }
-    )
+        for fault in faults.faults
+    ]
 
 
 def _print_checked(policies: "Sequence[Policy]", advice: "Iterable[Advice]", said: Sequence[str]) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -70,8 +71,31 @@ def load_configuration(path: Path | None, *, need_key: bool = False) -> "Configu
     return load(find_settings(path, os.environ), os.environ, need_key=need_key)
 
 
+def load_taken_over(path: Path | None) -> "Configuration":
+    """The configuration; where only policy files are broken, with the policies that the daemon took over last.
+
+    So one can look while they are being mended. It is said on standard error. Raises ConfigFaults.
+    """
+    from energyd.config import last_good
+    from energyd.config.load import Configuration, find_settings
+    from energyd.errors import ConfigFaults
+
+    try:
+        return load_configuration(path)
+    except ConfigFaults as broken:
+        settings = load_settings(path)
+        found = last_good.recall(settings.state, os.environ)
+        if found is None:
+            raise broken from None
+    said = (
+        f"policy files are broken, see `energyd check`; shown are the policies of {found.taken_at:%Y-%m-%d %H:%M} UTC"
+    )
+    print(f"energyd: {said}", file=sys.stderr)
+    return Configuration.of(settings, found.policies, find_settings(path, os.environ))
+
+
 def load_settings(path: Path | None) -> "Settings":
-    """The settings, for what asks the running daemon. Raises ConfigFaults."""
+    """The settings, for what asks the running daemon or its ledger. Raises ConfigFaults."""
     from energyd.config.load import find_settings, load_settings
 
     return load_settings(find_settings(path, os.environ), os.environ)

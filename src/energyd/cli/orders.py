@@ -39,12 +39,10 @@ def orders(
     """
     if context.invoked_subcommand is not None:
         return
-    configuration = options.load_configuration(config)
+    settings = options.load_settings(config)
     wanted = options.checked_address(address) if address else None
     begin = options.read_since(since)
-    found = with_ledger(
-        configuration, lambda ledger: ledger.orders(address=wanted, policy=policy, since=begin, limit=limit)
-    )
+    found = with_ledger(settings, lambda ledger: ledger.orders(address=wanted, policy=policy, since=begin, limit=limit))
     if json:
         from energyd.telemetry import order_row
 

@@ -95,7 +95,7 @@ def _check(policy: str | None, address: str | None) -> None:
 def _check_policy(policy: str | None, config: Path | None) -> None:
     """A pause of a policy that does not exist would look like one that holds. Raises NotPossible."""
     if policy is not None:
-        names = sorted(policy.name for policy in options.load_configuration(config).policies)
+        names = sorted(policy.name for policy in options.load_taken_over(config).policies)
         if policy not in names:
             raise NotPossible(f"there is no policy {policy!r}; there are: {', '.join(names)}")
 

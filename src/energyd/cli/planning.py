@@ -212,7 +212,7 @@ def list_calls(
     """
     from energyd.rows import call_at_price
 
-    configuration = options.load_configuration(config)
+    configuration = options.load_taken_over(config)
     wanted = options.checked_address(address) if address else None
     calls, prices, said = asyncio.run(_calls(configuration, wanted, offline=offline))
     if json:

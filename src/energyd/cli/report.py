@@ -48,8 +48,7 @@ def report(
     end = options.read_since(until) or now
     if end <= begin:
         raise typer.BadParameter(f"the report ends at {end:%Y-%m-%d %H:%M} before it begins at {begin:%Y-%m-%d %H:%M}")
-    configuration = options.load_configuration(config)
-    made = with_ledger(configuration, lambda ledger: _make(ledger, begin, end, by, now))
+    made = with_ledger(options.load_settings(config), lambda ledger: _make(ledger, begin, end, by, now))
     if json:
         printing.print_json(_as_json(made))
     elif as_csv:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from energyd.config.load import Configuration
+    from energyd.config.settings import Settings
     from energyd.ledger.reads import Reader
     from energyd.policy import Policy
 
@@ -56,11 +57,11 @@ _CALM = (
 )
 
 
-def with_ledger(configuration: "Configuration", work: "Callable[[Reader], Awaitable[T]]") -> T:
+def with_ledger(settings: "Settings", work: "Callable[[Reader], Awaitable[T]]") -> T:
     async def open_and_work() -> T:
         from energyd.ledger.ledger import Ledger
 
-        async with Ledger.open_to_read(configuration.settings.state) as ledger:
+        async with Ledger.open_to_read(settings.state) as ledger:
             return await work(ledger)
 
     return asyncio.run(open_and_work())
@@ -74,8 +75,8 @@ def status(config: options.Config = None, json: options.Json = False) -> None:
 
     As of each address's last decision; with pauses and calls, and what is spent of each budget.
     """
-    configuration = options.load_configuration(config)
-    state = with_ledger(configuration, lambda ledger: _gather(configuration, ledger))
+    configuration = options.load_taken_over(config)
+    state = with_ledger(configuration.settings, lambda ledger: _gather(configuration, ledger))
     if json:
         printing.print_json(state.as_rows())
     else:
@@ -168,9 +169,11 @@ def _show_status(state: State) -> None:
         console.print(f"[bold red]{alert.name}[/] since {since:%Y-%m-%d %H:%M} UTC: {alert.summary}", highlight=False)
     for pause in dict.fromkeys(pause for memory in state.memories.values() for pause in memory.pauses):
         whose = pause.address or pause.policy or "everything"
-        until = "" if pause.until is None else f" until {pause.until:%Y-%m-%d %H:%M} UTC"
+        until = "" if pause.until is None else f" until {pause.until:%Y-%m-%d %H:%M:%S} UTC"
         why = f": {pause.why}" if pause.why else ""
-        console.print(f"[yellow]paused[/] {whose} since {pause.since:%Y-%m-%d %H:%M} UTC{until}{why}", highlight=False)
+        console.print(
+            f"[yellow]paused[/] {whose} since {pause.since:%Y-%m-%d %H:%M:%S} UTC{until}{why}", highlight=False
+        )
 
 
 def _cycles_text(whose: str, decision: Decision | None, now: datetime) -> str:
@@ -249,7 +252,7 @@ def decisions(
 
     docs/events.md says what each reason means and what can be done about it.
     """
-    configuration = options.load_configuration(config)
+    settings = options.load_settings(config)
     wanted = options.checked_address(address) if address else None
     begin = options.read_since(since)
 
@@ -269,7 +272,7 @@ def decisions(
             await asyncio.sleep(FOLLOW_EVERY_SECONDS)
             found = await read(ledger, newest + timedelta(microseconds=1), FOLLOW_AT_ONCE)
 
-    with_ledger(configuration, show)
+    with_ledger(settings, show)
 
 
 def _show_decisions(found: Sequence[Decision], *, json: bool) -> None:
@@ -318,7 +321,7 @@ def explain(
 
     Demand, supply, gap, and each guard with its figure and its limit.
     """
-    configuration = options.load_configuration(config)
+    settings = options.load_settings(config)
     wanted = options.checked_address(address)
 
     async def read(ledger: "Reader") -> tuple[list[Decision], Sequence[Call]]:
@@ -327,7 +330,7 @@ def explain(
 
     from energyd.config.advice import BURN_SUN
 
-    decisions, calls = with_ledger(configuration, read)
+    decisions, calls = with_ledger(settings, read)
     if not decisions:
         raise NotPossible(f"no decision about {wanted} is in the ledger; `energyd status` lists the addresses")
     if json:

@@ -20,6 +20,7 @@ from energyd.config.credentials import Variables
 from energyd.config.faults import shaped
 from energyd.config.settings import (
     KEY_CREDENTIAL,
+    TOKEN_AT_LEAST,
     TOKEN_CREDENTIAL,
     NettsSettings,
     Settings,
@@ -225,6 +226,10 @@ def _ready(
     if isinstance(settings.listen, TcpSocket) and token is None and need_key and not more:
         hint = "write listen_token or listen_token_file, or pass the systemd credential listen_token"
         faults.append(ConfigFault(root.path(("listen",))[-1].place, "listening on TCP needs a token", hint))
+    if isinstance(settings.listen, TcpSocket) and token is not None and len(token) < TOKEN_AT_LEAST:
+        place = root.path(("listen_token_file" if settings.listen_token_file else "listen_token",))[-1].place
+        hint = f"write {TOKEN_AT_LEAST} or more random ones, such as `openssl rand -hex 24` prints"
+        faults.append(ConfigFault(place, f"a token of {len(token)} characters can be guessed", hint))
     if settings.mode is Mode.LIVE and netts.real_ip is None and not is_loopback(urlsplit(netts.url).hostname or ""):
         hint = "write the whitelisted address from which you leave as real_ip below netts"
         faults.append(ConfigFault(node.key_place, "live orders need 'real_ip'", hint))

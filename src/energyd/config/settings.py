@@ -330,7 +330,8 @@ class Settings(Shape):
     listen: Listen = UnixSocket(Path("/run/energyd/energyd.sock"))
     """Where the control API, /metrics and the page to look at are: unix:PATH, or HOST:PORT on this machine."""
     listen_token: Secret | None = None
-    """What clients of HOST:PORT must bring, better as ${LISTEN_TOKEN} than written out. A socket's file needs none."""
+    """What clients of HOST:PORT must bring, of 16 characters or more, better as ${LISTEN_TOKEN} than written out.
+    A socket's file needs none."""
     listen_token_file: FilePath | None = None
     """A file with nothing but the token. Without token and file, the systemd credential listen_token is taken."""
     log: LogSettings = LogSettings()
@@ -356,6 +357,8 @@ class Settings(Shape):
 # --- the key from outside the file ----------------------------------------------------------------------------------
 
 KEY_CREDENTIAL, TOKEN_CREDENTIAL = "netts_api_key", "listen_token"
+TOKEN_AT_LEAST = 16
+"""Characters of `listen_token`: who has it may let the daemon spend."""
 _KEY_BYTES_MAX = 4096
 
 

@@ -21,7 +21,15 @@ from energyd.config.load import Configuration
 from energyd.config.settings import NettsSettings, NodeSettings, Settings
 from energyd.doctor import findings
 from energyd.doctor.findings import ChainFacts, DaemonFacts, Finding, LedgerFacts, NettsFacts, NodeFacts, State
-from energyd.errors import ChainUnavailable, EnergydError, LedgerError, NettsUnavailable, NoDaemon, NotPossible
+from energyd.errors import (
+    ChainUnavailable,
+    ConfigFaults,
+    EnergydError,
+    LedgerError,
+    NettsUnavailable,
+    NoDaemon,
+    NotPossible,
+)
 from energyd.ledger import queries, store
 from energyd.ledger.tables import REVISION
 from energyd.model import ContractCall
@@ -39,8 +47,13 @@ USDT = "TR7NHqjeKQxGTCi8q8ZY4pL8otSzgjLj6t"
 A_TIMEZONE = "Europe/Berlin"
 
 
-async def examine(configuration: Configuration, now: Callable[[], datetime]) -> tuple[Finding, ...]:
-    """Everything that can be found, in the order in which it is to be read."""
+async def examine(
+    configuration: Configuration, now: Callable[[], datetime], broken: ConfigFaults | None = None
+) -> tuple[Finding, ...]:
+    """Everything that can be found, in the order in which it is to be read.
+
+    `broken` says why the policies of the configuration are not those of its files.
+    """
     settings, policies = configuration.settings, _enabled(configuration)
     (nodes, chain), netts, daemon = await asyncio.gather(
         _ask_chain(settings.node, policies, now),
@@ -50,7 +63,7 @@ async def examine(configuration: Configuration, now: Callable[[], datetime]) -> 
     ledger = _look_at_ledger(settings.state)
     burn_sun = chain.burn_sun if isinstance(chain.burn_sun, int) else None
     return (
-        _of_configuration(configuration),
+        _of_configuration(configuration) if broken is None else _of_broken(configuration, broken),
         *_of_python(),
         *findings.of_nodes(nodes, now()),
         findings.of_clock(nodes, now()),
@@ -144,6 +157,11 @@ def _of_configuration(configuration: Configuration) -> Finding:
         return Finding("configuration", State.WARNING, found, "enable a policy; there is nothing to do")
     notes = _count(len(configuration.advice), "note", "notes")
     return Finding("configuration", State.OK, found + (f"; {notes}: `energyd check`" if configuration.advice else ""))
+
+
+def _of_broken(configuration: Configuration, broken: ConfigFaults) -> Finding:
+    found = f"{configuration.file}: {_count(len(broken.faults), 'fault', 'faults')} in policy files"
+    return Finding("configuration", State.BROKEN, found, "`energyd check` names them; mend them, then `energyd reload`")
 
 
 def _count(number: int, one: str, many: str) -> str:
