@@ -273,7 +273,7 @@ async def test_a_key_that_changes_between_two_reads_is_not_believed_until_a_pers
 async def test_a_count_that_does_not_grow_with_an_order_is_doubted_once_and_buys_no_more(stage: Stage) -> None:
     host(stage, cycles=1)
     stage.netts.terms.count_lag = timedelta(days=1000)
-    await stage.live(stage.build(a_fleet()), hours=26)
+    await stage.live(stage.build(a_fleet()), hours=4)
     assert [charge.amount for charge in stage.charged()] == [9]
     assert len(stage.events("cycles.doubted")) == 1
     assert len(stage.events("cycles.missing")) == 1
@@ -455,10 +455,10 @@ async def test_a_restart_in_the_middle_of_an_order_finds_it_in_the_count(stage: 
 
 async def test_min_left_keeps_cycles_by_how_long_they_last(stage: Stage) -> None:
     stage.netts.host_mode.host(ALICE, cycles=40)
-    for minute in range(5, 24 * 60, 30):
+    for minute in range(5, 10 * 60, 30):
         stage.world.plan_use(stage.loop.now() + timedelta(minutes=minute), ALICE, 64_285)
     rule = {"min_cycles": None, "min_left": "6h", "top_up_to": 40, "check_every": "5m"}
-    await stage.live(stage.build(a_fleet(budget="unlimited", **rule)), hours=24)
+    await stage.live(stage.build(a_fleet(budget="unlimited", **rule)), hours=10)
     lasting = [line for line in stage.events("decision") if "present rate" in line.get("detail", "")]
     assert lasting
     assert 4 <= lasting[-1]["demand"] <= 12

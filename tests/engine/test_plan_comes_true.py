@@ -12,7 +12,7 @@ from energyd.units import cost_sun
 
 from .stage import ALICE, Stage, a_policy
 
-HOURS = 6
+HOURS = 4
 PAYROLL = {"name": "payroll", "at": "2026-01-05T02:30:00Z", "lead": "5m", "hold": "10m", "energy": 65_000, "count": 3}
 
 
